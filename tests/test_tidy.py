@@ -161,6 +161,11 @@ def test_pure_code_never_thaws_a_value(module: Path) -> None:
 # State and money
 
 
+def test_python_is_refused_without_its_assertions() -> None:
+    """An `if`, because an assertion would be removed by the flag that it looks for."""
+    assert any("if not __debug__" in text_of(module) for module in MODULES)
+
+
 def test_only_the_table_says_where_a_step_leads(module: Path) -> None:
     """A new state comes out of BIRTHS or TRANSITIONS, and is never written by hand."""
     if module == LIFECYCLE:
