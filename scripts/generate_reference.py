@@ -89,7 +89,7 @@ def life(prefix: str, transitions: Mapping[tuple[StrEnum, StrEnum], StrEnum]) ->
         for (state, step), after in transitions.items()
     ]
     return [
-        f"## {prefix.strip('_').capitalize() or 'Reversal'}",
+        f"## {prefix.strip('_').capitalize() or 'Instruction'}",
         "\n".join(["```mermaid", "stateDiagram-v2", *edges, "```"]),
         table("State", "Final", "Meaning", rows=states),
         table("From", "Step", "To", "Fact", rows=steps),
@@ -167,7 +167,9 @@ def assignments_in(tree: ast.Module) -> Iterator[tuple[str, ast.Assign | ast.Ann
 
 
 def table(*heads: str, rows: list[list[str]]) -> str:
-    lines = [list(heads), ["---"] * len(heads), *rows]
+    """In Markdown, without the columns in which no row has anything to say."""
+    columns = [n for n in range(len(heads)) if any(row[n] for row in rows)]
+    lines = [[line[n] for n in columns] for line in (heads, ["---"] * len(heads), *rows)]
     return "\n".join(f"| {' | '.join(c.replace('|', chr(92) + '|') for c in r)} |" for r in lines)
 
 
