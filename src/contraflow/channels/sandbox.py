@@ -1,0 +1,196 @@
+"""A channel whose bank keeps its own book, so that truth can be compared with ours."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from msgspec.structs import replace
+
+from contraflow.channels import Abilities, Action, Attempt, Channel
+from contraflow.domain.money import Money
+from contraflow.domain.observation import (
+    Answered,
+    Authorized,
+    Captured,
+    ChargedBack,
+    Dispute,
+    Expired,
+    Fact,
+    Observation,
+    RefundedElsewhere,
+)
+from contraflow.domain.outcome import (
+    Accepted,
+    Bounced,
+    Declined,
+    Evidence,
+    NotFound,
+    Outcome,
+    Proof,
+    Retry,
+    Succeeded,
+    Unknown,
+    Withdrawn,
+)
+from contraflow.domain.windows import Window
+from contraflow.errors import SignatureInvalid
+from contraflow.wire import canonical, sandbox
+from contraflow.wire.exchange import Notice, Reply, Request
+
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+
+ABILITIES = Abilities(
+    actions=frozenset(Action),
+    same_number_again=True,
+    not_found_is_proof=True,
+    dead_after_ms=1_000,
+    leave_within_ms=1_000,
+    inquire_after_ms=(
+        *(100, 300, 700, 1_500, 2_000),
+        *(4_000, 8_000, 15_000, 30_000, 60_000, 300_000, HOUR_MS),
+    ),
+    is_final_at_once=True,
+    windows=MappingProxyType(
+        {
+            "": Window(),
+            "card": Window(
+                cancel_within_ms=7 * DAY_MS, refund_within_ms=180 * DAY_MS, refunds_max=20
+            ),
+            "qr": Window(
+                cancel_within_ms=DAY_MS,
+                refund_within_ms=365 * DAY_MS,
+                refunds_max=50,
+                gap_ms=3_000,
+            ),
+        }
+    ),
+)
+
+RETRIES = MappingProxyType(
+    {
+        "refused": Retry.NEVER,
+        "already_captured": Retry.NEVER,
+        "busy": Retry.SAME_NUMBER_LATER,
+        "stored_refusal": Retry.NEW_NUMBER,
+    }
+)
+
+
+def open_channel(credentials: Mapping[str, str]) -> Channel:
+    """Raises SettingInvalid without a `key` in hexadecimal."""
+    return Sandbox(sandbox.key_of(credentials.get("key", "")))
+
+
+class Sandbox:
+    name = "sandbox"
+    abilities = ABILITIES
+
+    def __init__(self, key: sandbox.Key) -> None:
+        self.line = sandbox.Line(sandbox.CARD, key)
+
+    def submit(self, attempt: Attempt) -> Request:
+        return sandbox.request_of(self.line, _ask(attempt, attempt.action))
+
+    def inquire(self, attempt: Attempt) -> Request:
+        return sandbox.request_of(self.line, _ask(attempt, "status"))
+
+    def interpret(self, attempt: Attempt, reply: Reply) -> Outcome:
+        asked = canonical.encode(_ask(attempt, attempt.action))
+        evidence = Evidence(
+            status=reply.status,
+            request_sha256=hashlib.sha256(asked).hexdigest(),
+            reply_sha256=hashlib.sha256(reply.body).hexdigest(),
+        )
+        try:
+            answer = sandbox.open_reply(self.line, reply)
+        except (SignatureInvalid, ValueError):
+            return Unknown(evidence)
+        if answer.number != attempt.number or reply.status not in (200, 429):
+            return Unknown(evidence)
+        if reply.status == 429 and answer.result != "declined":
+            return Unknown(evidence)
+        proven = replace(evidence, proof=Proof.SIGNATURE, code=answer.code or answer.result)
+        if reply.status == 429:
+            return Declined(Retry.SAME_NUMBER_LATER, evidence=proven)
+        return _outcome(answer, attempt.action, proven)
+
+    def read_notice(self, notice: Notice) -> Observation:
+        try:
+            telling = sandbox.open_notice(self.line, notice)
+            evidence = Evidence(
+                proof=Proof.SIGNATURE,
+                code=telling.code or telling.type,
+                reply_sha256=hashlib.sha256(notice.body).hexdigest(),
+            )
+            return Observation(telling.event, _fact(telling, evidence), evidence)
+        except ValueError as error:
+            raise SignatureInvalid("Signed, but not a notice that we know.") from error
+
+
+def _ask(attempt: Attempt, action: str) -> sandbox.Ask:
+    return sandbox.Ask(
+        number=attempt.number,
+        payment=attempt.payment_id,
+        action=action,
+        minor=attempt.amount.minor,
+        currency=attempt.amount.currency,
+        instrument=attempt.instrument,
+        payment_number=attempt.payment_number,
+    )
+
+
+def _outcome(answer: sandbox.Answer, action: str, evidence: Evidence) -> Outcome:
+    """What the bank SAID: whether that is what was asked for is not ours to judge."""
+    amount = Money(answer.minor, answer.currency)
+    match answer.result:
+        case "succeeded":
+            return Succeeded(amount, answer.payment, answer.reference, evidence)
+        case "already_done" if action in (Action.CLOSE, Action.VOID):
+            return Succeeded(amount, answer.payment, answer.reference, evidence)
+        case "bounced":
+            return Bounced(amount, answer.payment, answer.reference, evidence)
+        case "pending":
+            return Accepted(answer.reference, evidence=evidence)
+        case "declined" if answer.code in RETRIES:
+            is_captured = answer.code == "already_captured"
+            return Declined(RETRIES[answer.code], is_captured, evidence)
+        case "absent":
+            return NotFound(evidence)
+        case "withdrawn":
+            return Withdrawn(evidence)
+        case "too_late" if action == Action.WITHDRAW:
+            return Accepted(answer.reference, evidence=evidence)  # It goes on.
+        case _:
+            return Unknown(replace(evidence, proof=Proof.NONE))
+
+
+def _fact(telling: sandbox.Telling, evidence: Evidence) -> Fact:
+    """Raises ValueError for a type that we do not know."""
+    amount = Money(telling.minor, telling.currency)
+    match telling.type.split("."):
+        case ["instruction", "succeeded" | "declined" | "bounced" | "pending" as word]:
+            said = sandbox.Answer(
+                result=word,
+                number=telling.number,
+                payment=telling.payment,
+                minor=telling.minor,
+                currency=telling.currency,
+                reference=telling.id,
+                code=telling.code,
+            )
+            return Answered(telling.number, _outcome(said, "", evidence))
+        case ["payment", "authorized"]:
+            return Authorized(telling.payment, amount)
+        case ["payment", "captured"]:
+            return Captured(telling.payment, telling.id, amount)
+        case ["payment", "expired"]:
+            return Expired(telling.payment)
+        case ["refund", "elsewhere"]:
+            return RefundedElsewhere(telling.payment, telling.id, amount)
+        case ["chargeback", "opened" | "won" | "lost" as word]:
+            return ChargedBack(telling.payment, telling.id, Dispute(word), amount)
+        case _:
+            raise ValueError(telling.type)

@@ -1,0 +1,150 @@
+"""Facts about a payment, booked: a capture, a chargeback, a refund made elsewhere."""
+
+from __future__ import annotations
+
+import hashlib
+
+from msgspec.structs import replace
+
+from contraflow.domain import payment as amounts
+from contraflow.domain.cases import Case, CaseKind, open_case
+from contraflow.domain.commands import RequestRefund
+from contraflow.domain.decision import Accepted
+from contraflow.domain.events import CaseOpened, FactBooked, PaymentMoved
+from contraflow.domain.facts import BookedFact, FactKind, FactState, fact_id_for
+from contraflow.domain.ids import POLICY_PREFIX, tenant_of
+from contraflow.domain.instruction import CANCELS, Instruction
+from contraflow.domain.lifecycle import ENDED, PaymentStep, State
+from contraflow.domain.money import Money
+from contraflow.domain.observation import ChargedBack, Dispute, RefundedElsewhere
+from contraflow.domain.outcome import NO_EVIDENCE, Evidence
+from contraflow.domain.payment import Payment
+from contraflow.domain.policy import LateCapture
+from contraflow.domain.snapshot import Snapshot
+
+POLICY_LABELS = '{"actor":"policy","reason":"%s"}'
+TOO_LATE_TO_CANCEL = "already_captured"
+
+
+def book_capture(
+    snapshot: Snapshot,
+    payment: Payment,
+    *,
+    name: str,
+    minor: int,
+    evidence: Evidence = NO_EVIDENCE,
+) -> Accepted:
+    """Once for each name. Money that comes after the end is a fact, and the policy follows."""
+    fact_id = fact_id_for(payment.payment_id, FactKind.CAPTURE, name)
+    if fact_id in snapshot.facts:
+        return Accepted(payment=payment)
+    now, is_late = snapshot.now, payment.state in ENDED
+    paid = amounts.move(amounts.capture(payment, minor, now), PaymentStep.CAPTURE)
+    fact = _fact(fact_id, FactKind.CAPTURE, paid, minor, FactState.BOOKED, now)
+    moved = PaymentMoved(PaymentStep.CAPTURE, paid, minor, paid.excess - payment.excess, evidence)
+    policy = snapshot.policy.late_capture
+    cases: tuple[Case, ...] = ()
+    if is_late and policy is LateCapture.ATTENTION:
+        kind = CaseKind.LATE_FACT
+        cases = (open_case(kind, object_id=payment.payment_id, cause=name, now=now),)
+    follow_ups = fall_throughs(snapshot, paid)
+    if is_late and policy is LateCapture.REFUND and not follow_ups:
+        amount = Money(min(minor, paid.refundable), paid.currency)
+        follow_ups = (policy_refund(paid, amount, cause=fact_id, reason="late_capture"),)
+    return Accepted(
+        payment=paid,
+        events=(moved, *map(CaseOpened, cases)),
+        facts=(fact,),
+        cases=cases,
+        follow_ups=follow_ups,
+    )
+
+
+def fall_throughs(snapshot: Snapshot, payment: Payment) -> tuple[RequestRefund, ...]:
+    """A `reverse` whose cancel came too late goes on as a refund, once the capture is known."""
+    late = [
+        instruction
+        for instruction in snapshot.instructions.values()
+        if instruction.payment_id == payment.payment_id and came_too_late(instruction)
+    ]
+    return tuple(fall_through(payment, instruction) for instruction in late[:1])
+
+
+def came_too_late(instruction: Instruction) -> bool:
+    return (
+        instruction.is_fallback
+        and instruction.kind in CANCELS
+        and instruction.state is State.FAILED
+        and instruction.failure == TOO_LATE_TO_CANCEL
+    )
+
+
+def fall_through(payment: Payment, instruction: Instruction) -> RequestRefund:
+    minor = min(instruction.minor, payment.refundable)
+    amount, cause = Money(minor, payment.currency), instruction.instruction_id
+    return policy_refund(payment, amount, cause=cause, reason="reverse_after_capture")
+
+
+def policy_refund(payment: Payment, amount: Money, *, cause: str, reason: str) -> RequestRefund:
+    """A refund that our own policy asks for, keyed by the fact that caused it."""
+    key = f"{tenant_of(payment.payment_id)}/{POLICY_PREFIX}{cause}"
+    return RequestRefund(
+        key=key,
+        fingerprint=hashlib.sha256(key.encode()).digest(),
+        payment_id=payment.payment_id,
+        amount=amount,
+        labels=POLICY_LABELS % reason,
+    )
+
+
+def book_chargeback(
+    snapshot: Snapshot, payment: Payment, told: ChargedBack, evidence: Evidence
+) -> Accepted:
+    """Opened takes the money, won gives it back, lost closes it; each once, in any order."""
+    fact_id = fact_id_for(payment.payment_id, FactKind.CHARGEBACK, told.case_id)
+    known = snapshot.facts.get(fact_id)
+    state = FactState(told.dispute)
+    if known is not None and (known.state is not FactState.OPENED or state is FactState.OPENED):
+        return Accepted(payment=payment)
+    minor = told.amount.minor if known is None else known.minor
+    match told.dispute:
+        case Dispute.OPENED:
+            taken = minor
+        case Dispute.LOST:
+            taken = minor if known is None else 0
+        case Dispute.WON:
+            taken = 0 if known is None else -minor
+    fact = _fact(fact_id, FactKind.CHARGEBACK, payment, minor, state, snapshot.now)
+    return _booked(snapshot, payment, amounts.charge_back(payment, taken), fact, evidence)
+
+
+def book_refund_elsewhere(
+    snapshot: Snapshot, payment: Payment, told: RefundedElsewhere, evidence: Evidence
+) -> Accepted:
+    fact_id = fact_id_for(payment.payment_id, FactKind.REFUND_ELSEWHERE, told.refund_id)
+    if fact_id in snapshot.facts:
+        return Accepted(payment=payment)
+    minor, kind = told.amount.minor, FactKind.REFUND_ELSEWHERE
+    fact = _fact(fact_id, kind, payment, minor, FactState.BOOKED, snapshot.now)
+    return _booked(snapshot, payment, amounts.refund_by_fact(payment, minor), fact, evidence)
+
+
+def _booked(
+    snapshot: Snapshot, before: Payment, after: Payment, fact: BookedFact, evidence: Evidence
+) -> Accepted:
+    after = replace(after, sequence=before.sequence + 1)
+    excess = after.excess - before.excess
+    cases: tuple[Case, ...] = ()
+    if excess > 0:
+        kind, cause = CaseKind.OVER_REVERSAL, f"{fact.fact_id}/{fact.state}"
+        cases = (open_case(kind, object_id=before.payment_id, cause=cause, now=snapshot.now),)
+    taken = after.charged_back - before.charged_back + after.refunded - before.refunded
+    booked = FactBooked(fact, after, taken, excess, evidence)
+    opened = map(CaseOpened, cases)
+    return Accepted(payment=after, events=(booked, *opened), facts=(fact,), cases=cases)
+
+
+def _fact(
+    fact_id: str, kind: FactKind, payment: Payment, minor: int, state: FactState, now: int
+) -> BookedFact:
+    return BookedFact(fact_id, kind, payment.payment_id, minor, payment.currency, state, now)

@@ -1,0 +1,140 @@
+"""What does a channel's notice change? It has happened: it is booked, or kept until it can be."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from contraflow.domain import payment as amounts
+from contraflow.domain.booking import book_capture, book_chargeback, book_refund_elsewhere
+from contraflow.domain.cases import Case, CaseKind, Parked, open_case
+from contraflow.domain.commands import RecordFact, RetryParked
+from contraflow.domain.decide.outcome import with_fall_through
+from contraflow.domain.decision import Accepted, Decision
+from contraflow.domain.events import CaseClosed, CaseOpened, PaymentMoved
+from contraflow.domain.facts import BookedFact, FactKind, FactState, notice_id_for
+from contraflow.domain.hearing import hear
+from contraflow.domain.lifecycle import ENDED, UNPAID, PaymentState, PaymentStep
+from contraflow.domain.observation import (
+    Answered,
+    Authorized,
+    Captured,
+    ChargedBack,
+    Expired,
+    Observation,
+    RefundedElsewhere,
+)
+from contraflow.domain.payment import Payment
+from contraflow.domain.snapshot import Snapshot
+
+PARKED_RETRY_MS = 60_000
+
+
+def decide_fact(snapshot: Snapshot, command: RecordFact) -> Decision:
+    """Once for each event id of the channel. Never refused."""
+    told = command.observation
+    notice_id = notice_id_for(channel=command.channel, event_id=told.event_id)
+    if notice_id in snapshot.facts:
+        return Accepted()
+    applied = apply(snapshot, command.channel, told)
+    state, now = FactState.BOOKED, snapshot.now
+    notice = BookedFact(notice_id, FactKind.NOTICE, "", 0, "", state, now)
+    if applied is None:
+        return _park(snapshot, command, notice)
+    return replace(applied, facts=(*applied.facts, notice))
+
+
+def decide_parked(snapshot: Snapshot, command: RetryParked) -> Decision:
+    """Applied if its object is known by now; else it waits on, and so does its case."""
+    told = command.observation
+    notice_id = notice_id_for(channel=command.channel, event_id=told.event_id)
+    applied = apply(snapshot, command.channel, told)
+    if applied is None:
+        waiting = Parked(notice_id, command.channel, told, command.again_at)
+        return Accepted(parked=waiting)
+    closed = replace(
+        _case(snapshot, command.channel, told), closed_at=snapshot.now, closed_by="applied"
+    )
+    return replace(
+        applied,
+        cases=(*applied.cases, closed),
+        events=(*applied.events, CaseClosed(closed, "its object became known")),
+        parked=Parked(notice_id, command.channel, told, None),
+    )
+
+
+def apply(snapshot: Snapshot, channel: str, told: Observation) -> Accepted | None:
+    """None if we know no such object, or know it in another currency or at another channel."""
+    fact = told.fact
+    if isinstance(fact, Answered):
+        return _hear(snapshot, fact)
+    payment = snapshot.payments.get(fact.payment_id)
+    if payment is None or payment.channel != channel:
+        return None
+    if not isinstance(fact, Expired) and fact.amount.currency != payment.currency:
+        return None
+    match fact:
+        case Authorized():
+            return _authorize(snapshot, payment, fact, told)
+        case Captured():
+            name, minor, evidence = fact.capture_id, fact.amount.minor, told.evidence
+            return book_capture(snapshot, payment, name=name, minor=minor, evidence=evidence)
+        case Expired():
+            return _expire(payment, told)
+        case ChargedBack():
+            return book_chargeback(snapshot, payment, fact, told.evidence)
+        case RefundedElsewhere():
+            return book_refund_elsewhere(snapshot, payment, fact, told.evidence)
+
+
+def _hear(snapshot: Snapshot, fact: Answered) -> Accepted | None:
+    instruction_id = snapshot.numbers.get(fact.number)
+    instruction = snapshot.instructions.get(instruction_id or "")
+    if instruction is None:
+        return None
+    if instruction.number != fact.number or instruction.attempt == 0:
+        # An old number is proven dead, and a new one was never sent: nothing to learn.
+        return Accepted()
+    payment = snapshot.payments[instruction.payment_id]
+    heard = hear(snapshot, payment, instruction, fact.outcome, asked_at=None, again_at=None)
+    return with_fall_through(heard)
+
+
+def _authorize(
+    snapshot: Snapshot, payment: Payment, fact: Authorized, told: Observation
+) -> Accepted:
+    if payment.state not in {*UNPAID, *ENDED}:
+        return Accepted(payment=payment)
+    now, minor = snapshot.now, fact.amount.minor
+    paid = amounts.authorize(payment, minor, now)
+    paid = amounts.move(paid, PaymentStep.AUTHORIZE)
+    moved = PaymentMoved(PaymentStep.AUTHORIZE, paid, minor, 0, told.evidence)
+    cases: tuple[Case, ...] = ()
+    if payment.state in ENDED:
+        kind, cause = CaseKind.LATE_FACT, told.event_id
+        cases = (open_case(kind, object_id=payment.payment_id, cause=cause, now=now),)
+    return Accepted(payment=paid, events=(moved, *map(CaseOpened, cases)), cases=cases)
+
+
+def _expire(payment: Payment, told: Observation) -> Accepted:
+    if not payment.can(PaymentStep.EXPIRE) or payment.captured:
+        return Accepted(payment=payment)
+    lapsed = amounts.confirm_void(replace(payment, expires_at=None), payment.capturable)
+    expired = amounts.move(lapsed, PaymentStep.EXPIRE)
+    assert expired.state is PaymentState.EXPIRED
+    moved = PaymentMoved(PaymentStep.EXPIRE, expired, 0, 0, told.evidence)
+    return Accepted(payment=expired, events=(moved,))
+
+
+def _park(snapshot: Snapshot, command: RecordFact, notice: BookedFact) -> Accepted:
+    case = _case(snapshot, command.channel, command.observation)
+    due_at = snapshot.now + PARKED_RETRY_MS
+    parked = Parked(notice.fact_id, command.channel, command.observation, due_at)
+    return Accepted(facts=(notice,), cases=(case,), events=(CaseOpened(case),), parked=parked)
+
+
+def _case(snapshot: Snapshot, channel: str, told: Observation) -> Case:
+    object_id = getattr(told.fact, "payment_id", "") or getattr(told.fact, "number", "")
+    cause = notice_id_for(channel=channel, event_id=told.event_id)
+    kind, detail = CaseKind.PARKED_FACT, type(told.fact).__name__
+    fresh = open_case(kind, object_id=object_id, cause=cause, now=snapshot.now, detail=detail)
+    return snapshot.cases.get(fresh.case_id, fresh)

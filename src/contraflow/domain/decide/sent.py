@@ -1,0 +1,84 @@
+"""May this instruction be handed to its channel now?"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from contraflow.domain.commands import MarkSent
+from contraflow.domain.decide.switch import is_on_hold
+from contraflow.domain.decision import Accepted, Decision, Refused
+from contraflow.domain.fencing import fenced
+from contraflow.domain.instruction import Instruction, Kind, Waiting, Withdrawal
+from contraflow.domain.lifecycle import State, Step
+from contraflow.domain.movement import walk
+from contraflow.domain.payment import Payment
+from contraflow.domain.snapshot import Snapshot
+from contraflow.errors import ErrorCode
+
+LOOK_AGAIN_MS = 1_000  # While another instruction of the payment is in doubt.
+
+
+def decide_sent(snapshot: Snapshot, command: MarkSent) -> Decision:
+    """Committed before the first byte leaves. No instructions in the result: not now."""
+    instruction = fenced(snapshot, command.fence)
+    if isinstance(instruction, Refused):
+        return instruction
+    step = step_for(instruction)
+    is_stopped = step is Step.RESEND and instruction.withdrawal is Withdrawal.ASKED
+    if not instruction.can(step) or is_stopped:
+        return Refused(ErrorCode.STATE_FORBIDS, f"{instruction.state} cannot {step}")
+    if is_on_hold(snapshot, instruction):
+        return Refused(ErrorCode.STATE_FORBIDS, "hold mode")
+    if instruction.attempt >= snapshot.policy.attempts_max and step is not Step.REDIRECT:
+        return Refused(ErrorCode.STATE_FORBIDS, "attempts are used up")
+    assert command.leave_by >= (instruction.leave_by or 0), "one time must cover every attempt"
+
+    payment = snapshot.payments[instruction.payment_id]
+    not_before = not_before_of(snapshot, payment, instruction, step)
+    if not_before is not None:
+        return Accepted(instructions=(postponed(snapshot, instruction, not_before),))
+    marked = replace(
+        instruction,
+        lease=instruction.lease + 1,
+        attempt=instruction.attempt + 1,
+        sent_at=snapshot.now if instruction.sent_at is None else instruction.sent_at,
+        leave_by=command.leave_by,
+        due_at=command.lease_until,
+    )
+    if instruction.kind is Kind.REFUND and window_gap_ms(snapshot, payment):
+        payment = replace(payment, refund_sent_at=snapshot.now)
+    return walk(snapshot.now, payment, marked, (step,))
+
+
+def step_for(instruction: Instruction) -> Step:
+    if instruction.state is State.ATTENTION and instruction.waiting is Waiting.REDIRECT:
+        return Step.REDIRECT
+    return Step.RESEND if instruction.state is State.UNKNOWN else Step.SEND
+
+
+def not_before_of(
+    snapshot: Snapshot, payment: Payment, instruction: Instruction, step: Step
+) -> int | None:
+    """When it may be sent, if not now: what is unknown settles first, and refunds keep apart."""
+    waits_for_others = instruction.kind in {Kind.CLOSE, Kind.VOID, Kind.CAPTURE}
+    if step is Step.SEND and payment.unknown and (waits_for_others or instruction.is_fallback):
+        return snapshot.now + LOOK_AGAIN_MS
+    gap_ms = window_gap_ms(snapshot, payment)
+    if instruction.kind is Kind.REFUND and gap_ms and payment.refund_sent_at is not None:
+        next_at = payment.refund_sent_at + gap_ms
+        return next_at if next_at > snapshot.now else None
+    return None
+
+
+def window_gap_ms(snapshot: Snapshot, payment: Payment) -> int:
+    return snapshot.policy.terms[payment.channel].window(payment.method).gap_ms
+
+
+def postponed(snapshot: Snapshot, instruction: Instruction, not_before: int) -> Instruction:
+    """It as it waits; with a deadline, because what it waits for may never settle."""
+    wait_ms = snapshot.policy.terms[instruction.channel].attention_after_ms
+    deadline_at = instruction.deadline_at
+    if instruction.state is State.ACCEPTED and deadline_at is None:
+        deadline_at = snapshot.now + wait_ms
+    lease = instruction.lease + 1
+    return replace(instruction, lease=lease, due_at=not_before, deadline_at=deadline_at)

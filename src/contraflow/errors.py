@@ -1,0 +1,181 @@
+"""Every error code and exception of contraflow, in one place.
+
+Three kinds of trouble, three tools:
+
+* the rules say no      -> a `Refused` value carrying an `ErrorCode` (see domain/decision.py);
+* the world misbehaves  -> an `OperationalError` (retry, inquire or wait);
+* our code is wrong     -> an assertion; the process stops.
+"""
+
+from __future__ import annotations
+
+import enum
+
+
+class ErrorCode(enum.StrEnum):
+    """Why a command was refused. Declared in order of precedence; never renamed or reused."""
+
+    FIELD_INVALID = "field_invalid"
+    """A field has no acceptable value; the detail names it. Nothing is remembered."""
+
+    AMOUNT_INVALID = "amount_invalid"
+    """The amount is not a whole number of minor units from 1 to 10^15. Nothing is remembered."""
+
+    KEY_REUSED = "key_reused"
+    """The idempotency key was used before with a different request."""
+
+    QUARANTINED = "quarantined"
+    """The object failed our own checks twice and waits for an operator; others go on."""
+
+    PAYMENT_EXISTS = "payment_exists"
+    """A payment with this id has been recorded under another key."""
+
+    PAYMENT_UNKNOWN = "payment_unknown"
+    """No payment with this id has been recorded."""
+
+    REVERSAL_UNKNOWN = "reversal_unknown"
+    """No instruction with this id has been recorded."""
+
+    CAPTURE_UNKNOWN = "capture_unknown"
+    """The payment has no capture with this id."""
+
+    CASE_UNKNOWN = "case_unknown"
+    """No open operator's case has this id."""
+
+    PAYMENT_CAPTURED = "payment_captured"
+    """The money was taken already; refund it instead of cancelling the payment."""
+
+    PAYMENT_CANCELED = "payment_canceled"
+    """The payment was closed or voided already."""
+
+    PAYMENT_ENDED = "payment_ended"
+    """The payment failed or expired; there is nothing to cancel or to capture."""
+
+    CANCEL_IN_PROGRESS = "cancel_in_progress"
+    """An earlier cancel of this payment is on its way; follow that one."""
+
+    PAYMENT_NOT_AUTHORIZED = "payment_not_authorized"
+    """Nothing is authorised, so nothing can be captured."""
+
+    PAYMENT_NOT_CAPTURED = "payment_not_captured"
+    """Nothing was captured; cancel the payment instead of refunding it."""
+
+    NOTHING_TO_REVERSE = "nothing_to_reverse"
+    """Everything was given back, or is on its way back."""
+
+    CURRENCY_DIFFERS = "currency_differs"
+    """The amount and the payment are in different currencies."""
+
+    REFUNDABLE_CHANGED = "refundable_changed"
+    """The caller believed another amount to be refundable; the detail says how much is."""
+
+    AMOUNT_EXCEEDS_CAPTURABLE = "amount_exceeds_capturable"
+    """More was asked for than is authorised and free."""
+
+    AMOUNT_EXCEEDS_REFUNDABLE = "amount_exceeds_refundable"
+    """More was asked for than is still refundable; the detail says how much is."""
+
+    REFUNDS_EXHAUSTED = "refunds_exhausted"
+    """The channel allows no further refund of this payment."""
+
+    CANCEL_WINDOW_OVER = "cancel_window_over"
+    """The channel no longer cancels this payment; refund it once it is captured."""
+
+    REFUND_WINDOW_OVER = "refund_window_over"
+    """The channel no longer refunds this payment."""
+
+    CHANNEL_UNABLE = "channel_unable"
+    """The channel has no such action."""
+
+    RISK_REJECTED = "risk_rejected"
+    """A risk rule refused the request; the detail names it."""
+
+    STATE_FORBIDS = "state_forbids"
+    """The object is in a state that does not allow this step."""
+
+    TOO_LATE = "too_late"
+    """The undo window is over and the channel has acted; ask for the opposite instead."""
+
+    EVIDENCE_MISSING = "evidence_missing"
+    """A person's decision about money needs evidence in words."""
+
+    LEASE_STALE = "lease_stale"
+    """Somebody else has worked on the object since; nothing was changed."""
+
+    VALUE_REFUSED = "value_refused"
+    """The database cannot store a value of this request; the requests beside it went on."""
+
+
+class ContraflowError(Exception):
+    """Something outside the rules went wrong."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or type(self).__doc__)
+
+
+class OperationalError(ContraflowError):
+    """The world misbehaved; the same call may succeed later."""
+
+
+class Overloaded(OperationalError):
+    """Too many requests are waiting; nothing was stored, so the same key may be sent again."""
+
+
+class StoreUnwritable(OperationalError):
+    """The database cannot be written (disk full or failing); what was acknowledged is safe."""
+
+
+class DatabaseInUse(OperationalError):
+    """Another process works on this database file (database_in_use)."""
+
+
+class NotSent(OperationalError):
+    """No byte left this machine, so the channel certainly did not act."""
+
+
+class ChannelUnreachable(NotSent):
+    """The channel could not be reached before the first byte."""
+
+
+class LeaveByMissed(NotSent):
+    """The first byte would have left after the time the attempt was marked with."""
+
+
+class ReplyLost(OperationalError):
+    """The channel may have acted: ask it, never send again blindly."""
+
+
+class ValueRefused(ContraflowError):
+    """The database refuses a value of this batch; nothing of the batch was written."""
+
+
+class Superseded(ContraflowError):
+    """A later incarnation of the engine owns this database; this one may change nothing."""
+
+
+class SchemaUnknown(ContraflowError):
+    """The database was written by a newer contraflow; upgrade this one."""
+
+
+class LibraryTooOld(ContraflowError):
+    """SQLite before 3.51.3 can corrupt a database in WAL mode; install a newer apsw."""
+
+
+class SignatureInvalid(ContraflowError):
+    """A message was not signed by whom it claims."""
+
+
+class PluginInvalid(ContraflowError):
+    """A plug-in file does not satisfy its contract."""
+
+
+class SettingInvalid(ContraflowError):
+    """A setting has no acceptable value; the message names it."""
+
+
+class InvariantBroken(AssertionError):
+    """A numbered invariant does not hold: our code is wrong, and the process stops."""
+
+    def __init__(self, invariant: str, detail: object) -> None:
+        super().__init__(f"{invariant}: {detail}")
+        self.invariant = invariant

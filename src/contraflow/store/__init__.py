@@ -1,0 +1,127 @@
+"""The database, and the only code that speaks SQL: load, plan, save, all or nothing.
+
+This page is the contract. A plan is a pure function from what was loaded to what is written, so
+nothing outside can be awaited while a transaction is open. Every time is milliseconds of the
+store's own clock, which never goes below what was committed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from contraflow.domain.cases import Case, Parked
+from contraflow.domain.commands import Command, Line
+from contraflow.domain.decision import Answer, Receipt
+from contraflow.domain.facts import BookedFact
+from contraflow.domain.instruction import Instruction
+from contraflow.domain.payment import Payment
+from contraflow.ledger.journal import Entry
+
+
+class Record(Struct, frozen=True, gc=False):
+    """An event as it is stored, once: outbox, audit, and later a leaf of the evidence."""
+
+    object_id: str
+    sequence: int  # Dense for each object, from 1.
+    body: bytes  # Canonical JSON.
+    entries: tuple[Entry, ...] = ()  # One transaction of the ledger; often empty.
+
+
+class Loaded(Struct, frozen=True):
+    """Everything one batch reads."""
+
+    now: int
+    payments: Mapping[str, Payment]
+    instructions: Mapping[str, Instruction]
+    numbers: Mapping[str, str]  # Instruction ids by number, old generations included.
+    receipts: Mapping[str, Receipt]  # By idempotency key.
+    facts: Mapping[str, BookedFact]
+    cases: Mapping[str, Case]
+    holds: Collection[str]  # Scopes in which nothing is sent; all of them.
+    quarantined: Collection[str]  # Object ids with an open case of that kind; all of them.
+    lines: Mapping[Line, str]  # Answers that were given before.
+
+
+class Commit(Struct, frozen=True):
+    """Everything one batch writes, and what it answers."""
+
+    payments: Sequence[Payment]  # New or changed.
+    instructions: Sequence[Instruction]  # New or changed.
+    receipts: Sequence[Receipt]
+    records: Sequence[Record]
+    facts: Sequence[BookedFact]  # New, or a dispute that went on.
+    cases: Sequence[Case]  # New or closed.
+    parked: Sequence[Parked]
+    holds: Sequence[tuple[str, bool]]
+    lines: Sequence[tuple[Line, str]]
+    answers: Sequence[Answer]  # Aligned with the commands; not stored.
+
+
+class Contents(Struct, frozen=True):
+    """A whole small database, for checks."""
+
+    now: int
+    payments: Mapping[str, Payment]
+    instructions: Mapping[str, Instruction]
+    receipts: Mapping[str, Receipt]
+    facts: Mapping[str, BookedFact]
+    cases: Mapping[str, Case]
+    events: Sequence[tuple[int, str, int, bytes]]  # Position, object, sequence, body; in order.
+    entries: Sequence[tuple[str, int, str, str, int, str]]  # Object, sequence, debit, credit, ...
+    balances: Mapping[tuple[str, str], int]  # By account and currency: debits less credits.
+
+
+class Store(Protocol):
+    def now(self) -> int:
+        """Milliseconds; never below what was committed. Leases and deadlines use this clock."""
+        ...
+
+    async def commit(self, commands: Sequence[Command], plan: Callable[[Loaded], Commit]) -> Commit:
+        """Load, plan and save in one transaction, durable when it returns.
+
+        Raises Superseded, StoreUnwritable or ValueRefused, and then has changed nothing.
+        """
+        ...
+
+    async def due(self, channel: str, count_max: int) -> list[Instruction]:
+        """Instructions of a channel that somebody must look at now, the longest waiting first.
+
+        Without those that are only waiting to be sent and whose sending is on hold, and without
+        those that are quarantined or whose payment is.
+        """
+        ...
+
+    async def due_payments(self, count_max: int) -> list[Payment]:
+        """Unpaid payments whose payer may no longer pay."""
+        ...
+
+    async def due_parked(self, count_max: int) -> list[Parked]:
+        """Parked facts that are to be tried again."""
+        ...
+
+    async def next_due(self) -> int | None:
+        """When the next of all these falls due."""
+        ...
+
+    async def undelivered(self, sink: str, count_max: int) -> list[tuple[int, Record]]:
+        """What a sink has not seen, in order, each with its position."""
+        ...
+
+    async def advance(self, sink: str, position: int) -> None:
+        """The sink has seen everything up to this position."""
+        ...
+
+    async def suspect(self, object_ids: Sequence[str]) -> None:
+        """Note what a failed batch touched, for the next start."""
+        ...
+
+    async def suspects(self) -> Mapping[str, int]:
+        """How often each object was in a batch that failed our own checks."""
+        ...
+
+    async def clear_suspects(self) -> None: ...
+
+    async def contents(self) -> Contents: ...
