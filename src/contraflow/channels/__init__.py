@@ -1,7 +1,8 @@
 """One file per channel: a pure translation between our words and theirs.
 
-This page is the contract. Each file beside it defines one `open_channel(credentials)`, which
-returns a `Channel`; credentials are the operator's settings for it, secrets among them.
+This page is the contract. Each file beside it defines one `open_channel(name, credentials)`, which
+returns a `Channel`: `name` is what the operator calls it (one vendor may be there several times,
+once for each account), credentials are the settings for it, secrets among them.
 """
 
 from __future__ import annotations
@@ -63,8 +64,10 @@ class Attempt(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Channel(Protocol):
-    name: str
-    abilities: Abilities
+    @property
+    def name(self) -> str: ...
+    @property
+    def abilities(self) -> Abilities: ...
 
     def submit(self, attempt: Attempt) -> Request:
         """The request that asks the channel to act; the same bytes at every attempt."""
@@ -75,7 +78,10 @@ class Channel(Protocol):
         ...
 
     def interpret(self, attempt: Attempt, reply: Reply) -> Outcome:
-        """What the reply to either means. Unknown when in doubt, never Declined."""
+        """What the reply to either means. Unknown when in doubt, never Declined.
+
+        The evidence names the reply; the request is named by who sent it.
+        """
         ...
 
     def read_notice(self, notice: Notice) -> Observation:

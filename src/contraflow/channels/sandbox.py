@@ -1,4 +1,8 @@
-"""A channel whose bank keeps its own book, so that truth can be compared with ours."""
+"""A channel whose bank keeps its own book, so that truth can be compared with ours.
+
+It has two lines: `card` carries out each number once, `rail` is an old bank line where every order
+is carried out, also the second time.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import hashlib
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from contraflow.channels import Abilities, Action, Attempt, Channel
@@ -35,14 +40,15 @@ from contraflow.domain.outcome import (
     Withdrawn,
 )
 from contraflow.domain.windows import Window
-from contraflow.errors import SignatureInvalid
-from contraflow.wire import canonical, sandbox
+from contraflow.errors import SettingInvalid, SignatureInvalid
+from contraflow.wire import sandbox
 from contraflow.wire.exchange import Notice, Reply, Request
 
-HOUR_MS = 3_600_000
+MINUTE_MS = 60_000
+HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
 
-ABILITIES = Abilities(
+CARD_ABILITIES = Abilities(
     actions=frozenset(Action),
     same_number_again=True,
     not_found_is_proof=True,
@@ -69,6 +75,24 @@ ABILITIES = Abilities(
     ),
 )
 
+RAIL_ABILITIES = Abilities(
+    actions=frozenset({Action.PAY, Action.CAPTURE, Action.VOID, Action.REFUND}),
+    same_number_again=False,
+    not_found_is_proof=True,
+    dead_after_ms=5 * MINUTE_MS,
+    leave_within_ms=5_000,
+    # After 10 s, 30 s, 5 times 1 min, 5, 10, 20 and 30 min; hourly until a day has passed.
+    inquire_after_ms=(
+        *(10_000, 40_000, 100_000, 160_000, 220_000, 280_000, 340_000),
+        *(640_000, 1_240_000, 2_440_000, 4_240_000),
+        *(hours * HOUR_MS for hours in range(2, 25)),
+    ),
+    is_final_at_once=False,
+    windows=MappingProxyType(
+        {"": Window(refund_within_ms=90 * DAY_MS, refunds_max=3, gap_ms=10_000)}
+    ),
+)
+
 RETRIES = MappingProxyType(
     {
         "refused": Retry.NEVER,
@@ -79,17 +103,22 @@ RETRIES = MappingProxyType(
 )
 
 
-def open_channel(credentials: Mapping[str, str]) -> Channel:
-    """Raises SettingInvalid without a `key` in hexadecimal."""
-    return Sandbox(sandbox.key_of(credentials.get("key", "")))
+def open_channel(name: str, credentials: Mapping[str, str]) -> Channel:
+    """`line` is `card` (or left out) or `rail`. Raises SettingInvalid, also without a `key`."""
+    key = sandbox.key_of(credentials.get("key", ""))
+    match credentials.get("line", "card"):
+        case "card":
+            return Sandbox(name, CARD_ABILITIES, sandbox.Line(sandbox.CARD, key))
+        case "rail":
+            return Sandbox(name, RAIL_ABILITIES, sandbox.Line(sandbox.RAIL, key))
+        case other:
+            raise SettingInvalid(f"line: card or rail, not {other}")
 
 
-class Sandbox:
-    name = "sandbox"
-    abilities = ABILITIES
-
-    def __init__(self, key: sandbox.Key) -> None:
-        self.line = sandbox.Line(sandbox.CARD, key)
+class Sandbox(Struct, frozen=True):
+    name: str
+    abilities: Abilities
+    line: sandbox.Line
 
     def submit(self, attempt: Attempt) -> Request:
         return sandbox.request_of(self.line, _ask(attempt, attempt.action))
@@ -98,10 +127,8 @@ class Sandbox:
         return sandbox.request_of(self.line, _ask(attempt, "status"))
 
     def interpret(self, attempt: Attempt, reply: Reply) -> Outcome:
-        asked = canonical.encode(_ask(attempt, attempt.action))
         evidence = Evidence(
             status=reply.status,
-            request_sha256=hashlib.sha256(asked).hexdigest(),
             reply_sha256=hashlib.sha256(reply.body).hexdigest(),
         )
         try:

@@ -44,8 +44,11 @@ class Receipt(Struct, frozen=True, gc=False):
 
 
 class Told(Struct, frozen=True, gc=False):
+    """What a client is told; the decision itself only when it was made just now."""
+
     receipt: Receipt
     is_replayed: bool  # The key was answered before.
+    decision: Accepted | Refused | None = None
 
 
 class Verdict(Struct, frozen=True, gc=False):

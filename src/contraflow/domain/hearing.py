@@ -227,10 +227,18 @@ def hear_after_the_end(
         case said.Bounced() if instruction.state is State.SUCCEEDED:
             bounced = replace(instruction, failure=_failure_in(outcome))
             return walk(now, payment, bounced, (Step.BOUNCE,), evidence=evidence)
+        case said.Succeeded() if _is_another_effect(instruction, outcome):
+            return _contradicted(snapshot, instruction, outcome)
         case said.Declined() | said.Withdrawn() if instruction.state is State.SUCCEEDED:
             return _contradicted(snapshot, instruction, outcome)
         case _:
             return Accepted()
+
+
+def _is_another_effect(instruction: Instruction, outcome: said.Succeeded) -> bool:
+    """The channel has two names for what it did under one number: it acted twice."""
+    known, told = instruction.reference, outcome.reference
+    return known != "" and told not in ("", known)
 
 
 def _contradicted(snapshot: Snapshot, instruction: Instruction, outcome: Outcome) -> Accepted:

@@ -43,6 +43,11 @@ class Bank:
         self._outbox: list[Due] = []
         self._told: defaultdict[str, list[int]] = defaultdict(list)  # By event.
 
+    @property
+    def key_text(self) -> str:
+        """The hexadecimal key of its lines, for the channel's credentials."""
+        return self._book.key.secret.hex()
+
     # What a caller may do.
 
     def receive(self, request: Request, now: int) -> Handling:
@@ -194,8 +199,7 @@ class Bank:
     def _act(self, order: Order, now: int) -> Order:
         """The money moves."""
         order = self._book.keep(replace(order, result=Result.SUCCEEDED, times=order.times + 1))
-        if order.times == 1:
-            self._schedule_all(order, CONDUCTS[order.script].after_effect, now)
+        self._schedule_all(order, CONDUCTS[order.script].after_effect, now)
         paying = self._book.orders.get(order.payment_number) if order.action == "close" else None
         if paying is not None and paying.result is Result.PENDING:
             self._book.keep(replace(paying, result=Result.DECLINED, code="refused"))

@@ -165,6 +165,10 @@ class OpenBook:
             self._of_payment[order.payment].append(order.number)
         self._changed = Pages()
 
+    @property
+    def key(self) -> Key:
+        return self._book.key
+
     def of_payment(self, payment: str) -> list[Order]:
         return [self.orders[number] for number in self._of_payment[payment]]
 

@@ -47,7 +47,7 @@ class Script(enum.StrEnum):
     """It says "pending"; the first that is heard of the effect is that the money came back."""
 
     IGNORE_IDEMPOTENCY = "ignore_idempotency"
-    """It acts at every submission, loses the first reply and denies all at the first inquiry."""
+    """It acts at every submission, loses the first reply, denies it once, and tells each effect."""
 
     RATE_LIMIT = "rate_limit"
     """The first two submissions are too many (429)."""
@@ -196,7 +196,10 @@ CONDUCTS: Mapping[Script, Conduct] = MappingProxyType(
         Script.BOUNCE: _conduct(PLAIN, after=(Later(500, "instruction.bounced"),)),
         Script.BOUNCE_FIRST: _conduct(_pending(300), after=(Later(0, "instruction.bounced"),)),
         Script.IGNORE_IDEMPOTENCY: Conduct(
-            submissions=(UNANSWERED, PLAIN), acts_again=True, inquiries_denied=1
+            submissions=(UNANSWERED, PLAIN),
+            after_effect=(TOLD,),
+            acts_again=True,
+            inquiries_denied=1,
         ),
         Script.RATE_LIMIT: _conduct(LIMITED, LIMITED, PLAIN),
         Script.BUSY: _conduct(Play(manner=Manner.UNAVAILABLE, lands_after_ms=None), PLAIN),

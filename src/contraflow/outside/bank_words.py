@@ -45,7 +45,7 @@ def answer_of(order: Order, word: str) -> Answer:
         payment=order.payment,
         minor=order.minor + conduct.names_minor_more,
         currency=other if conduct.names_other_currency else order.currency,
-        reference=_reference("" if word == "absent" else "bank", order),
+        reference="" if word == "absent" else _reference("bank", order),
         code=order.code if word == "declined" else "",
     )
 
@@ -55,7 +55,7 @@ def telling_of(due: Due, order: Order) -> Telling:
     subject = due.type.partition(".")[0]
     is_about_order = subject == "instruction"
     return Telling(
-        event=f"{order.number}.{due.type}",
+        event=_reference(due.type, order),
         type=due.type,
         payment=order.payment,
         minor=due.minor,
@@ -81,4 +81,6 @@ def reply_in(manner: Manner, line: Line, answer: Answer) -> Reply | None:
 
 
 def _reference(prefix: str, order: Order) -> str:
-    return f"{prefix}_{order.number}" if prefix else ""
+    """Of what was done last: a bank that acts twice gives two names."""
+    again = f"_{order.times}" if order.times > 1 else ""
+    return f"{prefix}_{order.number}{again}"

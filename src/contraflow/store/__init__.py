@@ -125,3 +125,93 @@ class Store(Protocol):
     async def clear_suspects(self) -> None: ...
 
     async def contents(self) -> Contents: ...
+
+
+# What the doors may see: read only, as of now, while the engine writes.
+
+RECORDED = "recorded"  # Stands for the command of a payment that was made elsewhere.
+
+
+class Window(Struct, frozen=True, kw_only=True, gc=False):
+    """A stretch of time, its end not included; an empty word stands for all."""
+
+    since: int
+    until: int
+    channel: str = ""
+    currency: str = ""
+    tenant: str = ""
+
+
+class Finished(Struct, frozen=True, gc=False):
+    """What the metrics need to know of an instruction that came to its end."""
+
+    kind: str
+    state: str
+    requested_at: int
+    sent_at: int | None
+    known_at: int | None
+    final_at: int
+
+
+class Sent(Struct, frozen=True, gc=False):
+    """How many commands were first sent in a window, by what has become of them since."""
+
+    kind: str  # Of the instruction, or RECORDED.
+    state: str  # Of the instruction; empty where there is none.
+    payment_state: str
+    count: int
+
+
+class Views(Protocol):
+    def close(self) -> None: ...
+
+    def payment(self, payment_id: str) -> Payment | None: ...
+
+    def instruction(self, instruction_id: str) -> Instruction | None: ...
+
+    def instructions_of(self, payment_id: str) -> list[Instruction]:
+        """In the order in which they were asked for."""
+        ...
+
+    def list_instructions(
+        self,
+        tenant: str,
+        *,
+        state: str = "",
+        kind: str = "",
+        channel: str = "",
+        after: str = "",
+        count_max: int = 100,
+    ) -> list[Instruction]:
+        """By id, from behind `after`; an empty word stands for all."""
+        ...
+
+    def in_attention(self, tenant: str = "") -> list[Instruction]:
+        """What waits for a person's decision, the nearest deadline first; of all without a name."""
+        ...
+
+    def open_cases(self, tenant: str = "") -> list[Case]:
+        """The nearest deadline first. Facts that name no payment are in nobody's list but all's."""
+        ...
+
+    def events_of(self, object_ids: Sequence[str]) -> list[tuple[int, Record]]:
+        """In order, each with its position and its entries."""
+        ...
+
+    def receipt(self, key: str) -> Receipt | None: ...
+
+    def holds(self) -> list[str]: ...
+
+    def finished(self, window: Window) -> list[Finished]:
+        """Everything that came to its end in the window. Reads the whole table: not for a loop."""
+        ...
+
+    def sent(self, window: Window) -> list[Sent]:
+        """Everything that was first sent, or recorded as made elsewhere, in the window."""
+        ...
+
+    def damage(self) -> list[str]:
+        """What the database itself finds wrong with its file; empty where all is well."""
+        ...
+
+    def contents(self) -> Contents: ...

@@ -23,8 +23,8 @@ def decide_inquiry(snapshot: Snapshot, command: ClaimInquiry) -> Decision:
 
     lease = instruction.lease + 1
     claimed = replace(instruction, lease=lease, due_at=command.lease_until)
-    if instruction.state is not State.SENT:
-        return Accepted(instructions=(claimed,))
-    # Whoever sent it has died or is too late: what became of that attempt is in doubt.
     payment = snapshot.payments[instruction.payment_id]
+    if instruction.state is not State.SENT:
+        return Accepted(payment=payment, instructions=(claimed,))
+    # Whoever sent it has died or is too late: what became of that attempt is in doubt.
     return walk(snapshot.now, payment, claimed, (Step.LOSE,))

@@ -15,7 +15,9 @@ from contraflow.domain.payment import Payment
 from contraflow.domain.snapshot import Snapshot
 from contraflow.errors import ErrorCode
 
-LOOK_AGAIN_MS = 1_000  # While another instruction of the payment is in doubt.
+# While another instruction of the payment is in doubt: the longer it waits, the rarer it looks.
+LOOK_AGAIN_MS_MIN = 1_000
+LOOK_AGAIN_MS_MAX = 600_000
 
 
 def decide_sent(snapshot: Snapshot, command: MarkSent) -> Decision:
@@ -62,7 +64,8 @@ def not_before_of(
     """When it may be sent, if not now: what is unknown settles first, and refunds keep apart."""
     waits_for_others = instruction.kind in {Kind.CLOSE, Kind.VOID, Kind.CAPTURE}
     if step is Step.SEND and payment.unknown and (waits_for_others or instruction.is_fallback):
-        return snapshot.now + LOOK_AGAIN_MS
+        waited_ms = snapshot.now - instruction.requested_at
+        return snapshot.now + min(max(waited_ms // 4, LOOK_AGAIN_MS_MIN), LOOK_AGAIN_MS_MAX)
     gap_ms = window_gap_ms(snapshot, payment)
     if instruction.kind is Kind.REFUND and gap_ms and payment.refund_sent_at is not None:
         next_at = payment.refund_sent_at + gap_ms

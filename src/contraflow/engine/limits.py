@@ -1,0 +1,25 @@
+"""Everything has a limit; here they all are."""
+
+from contraflow.domain.money import AMOUNT_MINOR_MAX
+
+BATCH_COMMANDS_MAX = 512  # Commands of one transaction.
+REQUESTS_WAITING_MAX = 4_096  # Requests that wait for a batch; one more is told to come back.
+DELIVER_MAX = 256  # Events that one step hands to a sink.
+TIMERS_MAX = 64  # Payments and parked facts of one step.
+
+BREATH_MS = 200  # Between two looks at the same full slots.
+IDLE_MS_MAX = 600_000  # A loop looks again then, although nobody rang.
+REPLY_WITHIN_MS = 30_000  # From the first byte to the last of the reply.
+LEASE_MS = 60_000  # From a claim until somebody else may take over.
+LEAVE_WITHIN_MS_MAX = 20_000  # The most that a channel may declare.
+DAY_MS = 24 * 3_600_000  # After its schedule a channel is asked daily.
+RETRY_LATER_MS = 500  # After a rate limit; doubled at every attempt.
+RETRY_LATER_MS_MAX = 300_000
+BREAKER_FAILURES_MAX = 8  # Calls in a row that did not get through, until sending pauses.
+BREAKER_PAUSE_MS = 5_000
+PARKED_RETRY_MS = 60_000
+SUSPECT_FAILURES_MAX = 2  # An object in so many failed batches is set aside.
+
+assert LEAVE_WITHIN_MS_MAX + REPLY_WITHIN_MS < LEASE_MS, "a call must end before its lease does"
+assert BATCH_COMMANDS_MAX * AMOUNT_MINOR_MAX < 2**63, "a batch must not overflow a balance"
+assert DELIVER_MAX <= BATCH_COMMANDS_MAX

@@ -1,0 +1,120 @@
+"""What runs until the process ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from contraflow.domain.commands import Command, Keyed, Quarantine
+from contraflow.domain.decision import Accepted, Answer, Refused
+from contraflow.engine.commit import commit_batch
+from contraflow.engine.dispatch import dispatch_due
+from contraflow.engine.intake import Waiting, take
+from contraflow.engine.limits import (
+    BATCH_COMMANDS_MAX,
+    BREATH_MS,
+    IDLE_MS_MAX,
+    SUSPECT_FAILURES_MAX,
+)
+from contraflow.engine.notify import notify_due
+from contraflow.engine.parts import Parts
+from contraflow.engine.quarantine import objects_of
+from contraflow.engine.timers import expire_due, retry_parked_due
+from contraflow.engine.waiting import tell_watchers
+from contraflow.errors import ErrorCode, StoreUnwritable, ValueRefused
+
+
+def start(parts: Parts) -> None:
+    for loop in (commit_loop, dispatch_loop, notify_loop):
+        parts.runtime.spawn(loop(parts))
+
+
+async def commit_loop(parts: Parts) -> None:
+    """After a start that follows a failed check, one by one, so that one object cannot stop all."""
+    batch_max = 1 if await set_aside_suspects(parts) else BATCH_COMMANDS_MAX
+    while True:
+        batch = await take(parts.intake, batch_max)
+        try:
+            answers = await commit_or_bisect(parts, [w.command for w in batch])
+        except StoreUnwritable as error:
+            refuse(batch, error)
+            await parts.runtime.sleep(BREATH_MS)
+            continue
+        except AssertionError:
+            # Our code is wrong: nothing was written. Note what was touched, and stop.
+            touched = sorted({name for w in batch for name in objects_of(w.command)})
+            await parts.store.suspect(touched)
+            raise
+        tell_watchers(parts, answers)
+        for waiting, answer in zip(batch, answers, strict=True):
+            waiting.ticket.set_result(answer)
+        parts.dispatch_bell.ring()
+        parts.notify_bell.ring()
+
+
+def refuse(batch: Sequence[Waiting], error: StoreUnwritable) -> None:
+    for waiting in batch:
+        waiting.ticket.set_exception(error)
+
+
+async def commit_or_bisect(parts: Parts, commands: Sequence[Command]) -> list[Answer]:
+    """A value that the database refuses must not refuse what stands beside it."""
+    try:
+        return await commit_batch(parts.store, parts.policy, parts.rules, commands)
+    except ValueRefused as error:
+        if len(commands) == 1:
+            return [await refuse_value(parts, commands[0], error)]
+    half = len(commands) // 2
+    first = await commit_or_bisect(parts, commands[:half])
+    return first + await commit_or_bisect(parts, commands[half:])
+
+
+async def refuse_value(parts: Parts, command: Command, error: ValueRefused) -> Answer:
+    """A request is refused by name; what we cannot refuse is set aside for a person."""
+    if not isinstance(command, Keyed):
+        for object_id in objects_of(command):
+            aside = Quarantine(object_id=object_id, detail=str(error))
+            await commit_batch(parts.store, parts.policy, parts.rules, [aside])
+    return Refused(ErrorCode.VALUE_REFUSED, str(error))
+
+
+async def set_aside_suspects(parts: Parts) -> bool:
+    """Whether anything is under suspicion; what has failed twice goes to the operator."""
+    suspects = await parts.store.suspects()
+    for object_id, failures in suspects.items():
+        if failures >= SUSPECT_FAILURES_MAX:
+            detail = f"in {failures} batches that failed our own checks"
+            aside = Quarantine(object_id=object_id, detail=detail)
+            answers = await commit_batch(parts.store, parts.policy, parts.rules, [aside])
+            assert isinstance(answers[0], Accepted)
+    return bool(suspects)
+
+
+async def dispatch_loop(parts: Parts) -> None:
+    while True:
+        try:
+            wait_ms = await patience_ms(parts)
+            if wait_ms <= 0:
+                await expire_due(parts)
+                await retry_parked_due(parts)
+                await dispatch_due(parts)
+                # What is due and has no slot is looked at again after a breath.
+                wait_ms = await patience_ms(parts)
+        except StoreUnwritable:
+            parts.counts["store_unwritable"] += 1
+            wait_ms = 0
+        await parts.dispatch_bell.wait(wait_ms if wait_ms > 0 else BREATH_MS)
+
+
+async def patience_ms(parts: Parts) -> int:
+    """Until the next thing is due; nothing or less if it is due already."""
+    due_at = await parts.store.next_due()
+    return IDLE_MS_MAX if due_at is None else min(due_at - parts.store.now(), IDLE_MS_MAX)
+
+
+async def notify_loop(parts: Parts) -> None:
+    while True:
+        try:
+            await notify_due(parts)
+        except StoreUnwritable:
+            parts.counts["store_unwritable"] += 1
+        await parts.notify_bell.wait(IDLE_MS_MAX)

@@ -1,0 +1,35 @@
+"""What the engine is made of: contracts, filled by wiring.py."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from contraflow.channels import Channel
+from contraflow.domain.decision import Answer
+from contraflow.domain.policy import Policy
+from contraflow.engine.bell import Bell
+from contraflow.engine.gate import Gate
+from contraflow.engine.intake import Intake
+from contraflow.outside import Runtime, Ticket, Transport
+from contraflow.risk.rules import Rule
+from contraflow.sinks import Sink
+from contraflow.store import Store
+
+
+@dataclass(slots=True)
+class Parts:
+    store: Store
+    runtime: Runtime
+    transport: Transport
+    channels: Mapping[str, Channel]
+    policy: Policy
+    rules: Sequence[Rule]
+    sinks: Sequence[Sink]
+    intake: Intake
+    dispatch_bell: Bell
+    notify_bell: Bell
+    gates: Mapping[str, Gate]  # By channel.
+    watchers: dict[str, list[Ticket[Answer]]] = field(default_factory=dict)  # By instruction.
+    counts: Counter[str] = field(default_factory=Counter)  # What no event tells.

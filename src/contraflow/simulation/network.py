@@ -1,0 +1,113 @@
+"""A network that loses, delays and repeats anything between the engine and the bank."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
+
+from contraflow.engine.notices import receive_notice
+from contraflow.errors import (
+    ChannelUnreachable,
+    InvariantBroken,
+    LeaveByMissed,
+    ReplyLost,
+    SignatureInvalid,
+    StoreUnwritable,
+)
+from contraflow.outside.bank_scripts import Script
+from contraflow.simulation.faults import SCRIPTED, Fault
+from contraflow.wire.exchange import Notice, Reply, Request, header
+from contraflow.wire.sandbox import CARD, LINE, RAIL, Ask, Telling
+
+if TYPE_CHECKING:
+    from contraflow.engine.parts import Parts
+    from contraflow.simulation.world import World
+
+LATE_MS_MAX = {CARD: 800, RAIL: 250_000}  # Within what each line declares as `dead_after_ms`.
+PAUSE_MS_MAX = 200_000
+WAY_MS_MAX = 40
+SILENCE_MS = {CARD: 1_000, RAIL: 30_000}
+NOTICE_LATE_MS_MAX = 120_000
+ASK = msgspec.json.Decoder(Ask)
+TELLING = msgspec.json.Decoder(Telling)
+
+
+@dataclass(frozen=True, slots=True)
+class Travelling:
+    """A submission that its sender has given up, and that lands all the same."""
+
+    at: int
+    request: Request
+
+
+@dataclass(slots=True)
+class HostileTransport:
+    """Of one incarnation of the engine; a process that has died must not let a byte leave."""
+
+    world: World
+    parts_of: int
+
+    async def send(self, request: Request, leave_by: int) -> Reply:
+        world, faults, prng = self.world, self.world.faults, self.world.prng
+        ask, scheme = ASK.decode(request.body), request.url.partition(":")[0]
+        state = world.state_of_number(ask.number)
+        pause = faults.strike(Fault.PAUSED, 0.04, state)
+        await world.runtime.sleep(prng.randrange(PAUSE_MS_MAX if pause else WAY_MS_MAX))
+        state = world.state_of_number(ask.number)
+        if faults.strike(Fault.UNREACHABLE, 0.05, state):
+            raise ChannelUnreachable
+        if world.store.now() > leave_by:
+            raise LeaveByMissed
+        if world.incarnation != self.parts_of:
+            raise InvariantBroken("I23", "a dead incarnation lets a byte leave")
+        world.note_first_byte(ask, request)
+        if faults.strike(Fault.REQUEST_LOST, 0.04, state):
+            await world.runtime.sleep(SILENCE_MS[scheme])
+            raise ReplyLost
+        is_plain = world.script_of(ask) is Script.OK and ask.action not in ("status", "withdraw")
+        if is_plain and faults.strike(Fault.LANDS_LATE, 0.08, state):
+            at = world.runtime.now() + prng.randrange(LATE_MS_MAX[scheme])
+            world.add_travelling(Travelling(at, request))
+            await world.runtime.sleep(SILENCE_MS[scheme])
+            raise ReplyLost
+        await world.runtime.sleep(prng.randrange(WAY_MS_MAX))
+        reply, wait_ms = world.ask_bank(request)
+        await world.runtime.sleep(wait_ms + prng.randrange(WAY_MS_MAX))
+        if reply is None or faults.strike(Fault.REPLY_LOST, 0.06, world.state_of_number(ask.number)):
+            await world.runtime.sleep(SILENCE_MS[scheme])
+            raise ReplyLost
+        return reply
+
+
+async def deliver(world: World, parts: Parts, notice: Notice) -> None:
+    """Until the engine has it; and what is no word of the bank's changes nothing."""
+    channel = "sandbox_rail" if header(notice.headers, LINE) == RAIL else "sandbox"
+    states = world.states_of_notice(notice)
+    if world.faults.strike(Fault.NOTICE_FORGED, 0.05, states):
+        before = world.commits
+        forged = replace(notice, body=notice.body.replace(b'"minor":', b'"minor":1'))
+        try:
+            await receive_notice(parts, channel, forged)
+        except SignatureInvalid:
+            pass
+        else:
+            raise InvariantBroken("I27", f"a forged notice was taken after {before} commits")
+    while True:
+        try:
+            await receive_notice(parts, channel, notice)
+        except StoreUnwritable:
+            await world.runtime.sleep(500)
+        else:
+            return
+
+
+def scripted(script: Script) -> str | None:
+    return SCRIPTED.get(script)
+
+
+def digest(request: Request) -> bytes:
+    return hashlib.sha256(request.url.encode() + b"\n" + request.body).digest()

@@ -1,0 +1,274 @@
+"""One engine after another on the same database, in a world that goes on when they die."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+
+import apsw
+
+from contraflow.domain import commands as c
+from contraflow.domain.cases import Case
+from contraflow.domain.decision import Accepted
+from contraflow.domain.instruction import Instruction
+from contraflow.domain.lifecycle import State
+from contraflow.domain.observation import Answered
+from contraflow.engine.bell import Bell
+from contraflow.engine.dispatch import work_on
+from contraflow.engine.gate import Gate
+from contraflow.engine.intake import submit
+from contraflow.engine.loops import start
+from contraflow.engine.parts import Parts
+from contraflow.engine.waiting import AT_REST
+from contraflow.errors import InvariantBroken, StoreUnwritable
+from contraflow.outside.bank import Bank
+from contraflow.outside.bank_book import MemoryBook
+from contraflow.outside.bank_scripts import Script, script_of
+from contraflow.outside.virtual_time import VirtualTime, result_of
+from contraflow.settings import Settings
+from contraflow.simulation.clients import Clients
+from contraflow.simulation.faults import SCRIPTED, Fault, Faults
+from contraflow.simulation.hostile_store import HostileStore
+from contraflow.simulation.network import (
+    NOTICE_LATE_MS_MAX,
+    TELLING,
+    WAY_MS_MAX,
+    HostileTransport,
+    Travelling,
+    deliver,
+)
+from contraflow.store import Commit, Contents
+from contraflow.store.sqlite import connect, open_store
+from contraflow.wire.exchange import Notice, Reply, Request
+from contraflow.wire.sandbox import Ask
+from contraflow.wiring import assemble
+
+KEY = "5a" * 32
+SETTINGS = Settings(sinks=("memory",), attempts_max=6)
+UNDOING = Settings(sinks=("memory",), attempts_max=6, undo_window_s=2)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Errand:
+    """Something that somebody repeats until it is answered, over every crash."""
+
+    at: int
+    what: c.Command | Notice
+
+
+@dataclass(slots=True)
+class World:
+    seed: int
+    is_liar: bool
+    prng: random.Random = field(init=False)
+    runtime: VirtualTime = field(init=False)
+    faults: Faults = field(init=False)
+    clients: Clients = field(init=False)
+    bank: Bank = field(init=False)
+    settings: Settings = field(init=False)
+    ground: apsw.Connection = field(init=False)  # Keeps the memory while engines come and go.
+    store: HostileStore = field(init=False)
+    parts: Parts = field(init=False)
+    outside: Bell = field(init=False)
+    errands: dict[Errand, None] = field(default_factory=dict)
+    travelling: list[Travelling] = field(default_factory=list)
+    states: dict[str, State] = field(default_factory=dict)  # As committed, by instruction.
+    numbers: dict[str, str] = field(default_factory=dict)  # Instructions by number.
+    open: dict[str, None] = field(default_factory=dict)  # Instructions that are not at rest.
+    cases: dict[str, Case] = field(default_factory=dict)
+    first_bytes: dict[str, list[tuple[int, str, bytes]]] = field(default_factory=dict)
+    struck: dict[str, None] = field(default_factory=dict)  # Payments that met a fault.
+    incarnation: int = 0
+    skew: int = 0
+    commits: int = 0
+    commands: int = 0
+
+    def __post_init__(self) -> None:
+        self.prng = random.Random(self.seed)
+        prng = self.prng
+        self.runtime = VirtualTime(pick=lambda count: int(prng.random() * count))
+        self.faults = Faults(prng)
+        self.clients = Clients(prng, self.faults, self.is_liar)
+        self.bank = Bank(MemoryBook(KEY))
+        self.settings = UNDOING if prng.random() < 0.4 else SETTINGS
+        for at, command in self.clients.begin():
+            self.errands[Errand(at, command)] = None
+        self.ground = connect(self.uri)
+        with self.ground.backup("main", template(), "main") as copy:
+            copy.step()
+        self.store = self.open_store()
+
+    @property
+    def uri(self) -> str:
+        return f"file:/history-{self.seed}?vfs=memdb"
+
+    def open_store(self) -> HostileStore:
+        store = HostileStore(connect(self.uri), self.clock)
+        store.world = self
+        return store
+
+    def clock(self) -> int:
+        return self.runtime.time + self.skew
+
+    # The life of a process.
+
+    def boot(self) -> None:
+        self.incarnation += 1
+        transport = HostileTransport(self, self.incarnation)
+        self.parts = assemble(self.settings, self.store, self.runtime, transport, {"key": KEY})
+        self.outside = Bell(self.runtime)
+        start(self.parts)
+        self.runtime.spawn(self.mind_the_outside())
+        for errand in list(self.errands):
+            self.runtime.spawn(self.run_errand(errand))
+
+    def crash(self) -> None:
+        """End the process where it stands. Another incarnation counts before it is torn down."""
+        connection = self.store.connection
+        self.store = self.open_store()
+        self.incarnation += 1
+        self.runtime.drop()
+        connection.close()
+        if self.faults.strike(Fault.CLOCK_JUMP, 0.2, self.states.values()):
+            self.skew += self.prng.randrange(-5_000, 150)
+
+    def close(self) -> None:
+        self.runtime.drop()
+        self.store.connection.close()
+        self.ground.close()
+
+    def contents(self) -> Contents:
+        return result_of(self.store.contents())
+
+    def is_settled(self) -> bool:
+        is_quiet = not self.errands and not self.travelling and self.bank.next_due() is None
+        return is_quiet and not self.open
+
+    # What is outside.
+
+    async def mind_the_outside(self) -> None:
+        while True:
+            self.run_outside()
+            dues = [travelling.at for travelling in self.travelling]
+            bank_due = self.bank.next_due()
+            if bank_due is not None:
+                dues.append(bank_due)
+            wait_ms = max(0, min(dues) - self.runtime.now()) if dues else None
+            await self.outside.wait(wait_ms)
+
+    def run_outside(self) -> None:
+        """What travels lands, and the bank does what is due, whether anybody listens or not."""
+        now = self.runtime.now()
+        for travelling in sorted(self.travelling, key=lambda t: t.at):
+            if travelling.at <= now:
+                self.travelling.remove(travelling)
+                self.bank.receive(travelling.request, now)
+        for notice in self.bank.run_due(now):
+            self.bank.acknowledge(notice)
+            self.post(notice)
+
+    def post(self, notice: Notice) -> None:
+        now, states = self.runtime.now(), self.states_of_notice(notice)
+        is_late = self.faults.strike(Fault.NOTICE_LATE, 0.2, states)
+        way = self.prng.randrange(NOTICE_LATE_MS_MAX if is_late else WAY_MS_MAX)
+        self.add(Errand(now + way, notice))
+        if self.faults.strike(Fault.NOTICE_TWICE, 0.2, states):
+            self.add(Errand(now + self.prng.randrange(NOTICE_LATE_MS_MAX), notice))
+
+    def ask_bank(self, request: Request) -> tuple[Reply | None, int]:
+        handling = self.bank.receive(request, self.runtime.now())
+        self.outside.ring()
+        return handling.reply, handling.wait_ms
+
+    def add_travelling(self, travelling: Travelling) -> None:
+        self.travelling.append(travelling)
+        self.outside.ring()
+
+    def script_of(self, ask: Ask) -> Script:
+        return script_of(ask.instrument, ask.action)
+
+    def note_first_byte(self, ask: Ask, request: Request) -> None:
+        """The bytes of a submission as they leave, and the scripted fault that they will meet."""
+        script = script_of(ask.instrument, ask.action)
+        if ask.action in ("status", "withdraw"):
+            return
+        if script is not Script.OK:
+            self.faults.note(SCRIPTED[script], self.state_of_number(ask.number))
+            self.struck[ask.payment] = None
+        sent = self.first_bytes.setdefault(ask.number, [])
+        sent.append((self.store.now(), ask.payment, request.body))
+
+    # What is committed.
+
+    def note_commit(self, commands: Sequence[c.Command], commit: Commit) -> None:
+        self.commits += 1
+        self.commands += len(commands)
+        for instruction in commit.instructions:
+            name = instruction.instruction_id
+            self.states[name] = instruction.state
+            self.numbers[instruction.number] = name
+            if instruction.state in AT_REST:
+                self.open.pop(name, None)
+            else:
+                self.open[name] = None
+        for case in commit.cases:
+            self.cases[case.case_id] = case
+
+    def states_of(self, commands: Iterable[c.Command]) -> list[State]:
+        names = []
+        for command in commands:
+            if isinstance(command, c.Fenced):
+                names.append(command.fence.instruction_id)
+            elif isinstance(command, c.RecordFact):
+                fact = command.observation.fact
+                if isinstance(fact, Answered):
+                    names.append(self.numbers.get(fact.number, ""))
+            elif isinstance(command, c.WithdrawReversal | c.ReleaseHold | c.RejectHold):
+                names.append(command.instruction_id)
+        return [self.states[name] for name in names if name in self.states]
+
+    def state_of_number(self, number: str) -> tuple[State, ...]:
+        name = self.numbers.get(number, "")
+        return (self.states[name],) if name in self.states else ()
+
+    def states_of_notice(self, notice: Notice) -> tuple[State, ...]:
+        return self.state_of_number(TELLING.decode(notice.body).number)
+
+    # What somebody wants.
+
+    def add(self, errand: Errand) -> None:
+        self.errands[errand] = None
+        if self.runtime.alive:  # Otherwise the next boot begins it.
+            self.runtime.spawn(self.run_errand(errand))
+
+    async def run_errand(self, errand: Errand) -> None:
+        await self.runtime.sleep(max(errand.at - self.runtime.now(), 0))
+        if isinstance(errand.what, Notice):
+            await deliver(self, self.parts, errand.what)
+            del self.errands[errand]
+            return
+        command = errand.what
+        while True:
+            try:
+                answer = await submit(self.parts.intake, command)
+            except StoreUnwritable:
+                await self.runtime.sleep(1_000)
+            else:
+                break
+        self.clients.hear(command, answer)
+        if isinstance(command, c.RecordFact) and not isinstance(answer, Accepted):
+            raise InvariantBroken("I28", f"a fact was refused: {answer}")
+        del self.errands[errand]
+        for at, further in self.clients.follow_up(command, self.runtime.now()):
+            self.add(Errand(at, further))
+
+    def send_second_worker(self, instruction: Instruction) -> None:
+        self.runtime.spawn(work_on(self.parts, Gate(slots=1), instruction))
+
+
+@cache
+def template() -> apsw.Connection:
+    """The tables, empty; copied, because that is cheaper than creating them."""
+    return open_store("file:/template?vfs=memdb", lambda: 0).connection

@@ -1,0 +1,200 @@
+"""The business rows in one SQLite file, or in a named database in memory."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import apsw
+
+from contraflow.domain.cases import Parked
+from contraflow.domain.commands import Command
+from contraflow.domain.decision import Receipt
+from contraflow.domain.instruction import Instruction
+from contraflow.domain.payment import Payment
+from contraflow.errors import LibraryTooOld, Superseded
+from contraflow.ledger.journal import Entry
+from contraflow.store import Commit, Contents, Loaded, Record
+from contraflow.store import sqlite_statements as sql
+from contraflow.store.file_lock import FileLock, lock_file
+from contraflow.store.schema import migrate
+from contraflow.store.sqlite_load import Found, load
+from contraflow.store.sqlite_rows import (
+    cases_of,
+    facts_of,
+    instructions_of,
+    parked_of,
+    payments_of,
+)
+from contraflow.store.sqlite_save import save, write
+from contraflow.store.sqlite_trouble import in_our_words
+
+OLDEST = (3, 51, 3)
+OPEN = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_URI
+
+
+def open_store(place: str | Path, clock: Callable[[], int]) -> SqliteStore:
+    """Open it to work on it, alone: a path, or `file:/name?vfs=memdb`.
+
+    A database in memory lives as long as a connection to it, and is not locked. Raises
+    DatabaseInUse, SchemaUnknown, StoreUnwritable or LibraryTooOld.
+    """
+    file = file_of(place)
+    lock = None if file is None else lock_file(file)
+    try:
+        with in_our_words():
+            connection = connect(place)
+            migrate(connection, now=clock())
+            return SqliteStore(connection, clock, lock=lock)
+    except BaseException:
+        if lock is not None:
+            lock.release()
+        raise
+
+
+def connect(place: str | Path) -> apsw.Connection:
+    """A hardened connection that may write; `open_store` also locks, migrates and takes over."""
+    refuse_old_library(apsw.sqlite_lib_version())
+    connection = apsw.Connection(str(place), flags=OPEN | apsw.SQLITE_OPEN_CREATE)
+    connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
+    connection.execute(sql.HARDEN).fetchall()
+    return connection
+
+
+def refuse_old_library(version: str) -> None:
+    if tuple(int(part) for part in version.split(".")) < OLDEST:
+        raise LibraryTooOld
+
+
+def file_of(place: str | Path) -> Path | None:
+    """The file that is to be locked; None for a database in memory."""
+    if isinstance(place, Path) or not place.startswith("file:"):
+        return None if str(place) == ":memory:" else Path(place)
+    parts = urlsplit(place)
+    is_in_memory = "vfs=memdb" in parts.query or "mode=memory" in parts.query
+    return None if is_in_memory else Path(unquote(parts.path))
+
+
+@dataclass(slots=True)
+class SqliteStore:
+    """Takes the database over when it is opened: whoever came before may write no more."""
+
+    connection: apsw.Connection
+    clock: Callable[[], int]
+    lock: FileLock | None = field(default=None, kw_only=True)
+    incarnation: int = field(init=False)
+    latest: int = field(init=False)  # The store's clock at the last commit.
+    ahead: int = field(init=False)  # By how much it runs before a clock that was set back.
+
+    def __post_init__(self) -> None:
+        """A dead process may have marks out; what becomes of those attempts is in doubt now."""
+        self.connection.execute(sql.BEGIN)
+        clock = self.clock()
+        [row] = self._rows(sql.RAISE_INCARNATION, (clock,))
+        self.incarnation, self.latest = row
+        self.ahead = self.latest - clock
+        self._rows(sql.VOID_LEASES, (self.latest,))
+        self.connection.execute(sql.COMMIT)
+
+    def close(self) -> None:
+        self.connection.close()
+        if self.lock is not None:
+            self.lock.release()
+
+    def now(self) -> int:
+        return max(self.clock() + self.ahead, self.latest)
+
+    async def commit(self, commands: Sequence[Command], plan: Callable[[Loaded], Commit]) -> Commit:
+        with self._writing() as now:
+            found = load(self.connection, now, commands)
+            commit = plan(found.loaded)
+            self._save(commit, found)
+        return commit
+
+    async def due(self, channel: str, count_max: int) -> list[Instruction]:
+        rows = self._rows(sql.DUE, (channel, self.now(), count_max))
+        return list(instructions_of(rows).values())
+
+    async def due_payments(self, count_max: int) -> list[Payment]:
+        rows = self._rows(sql.DUE_PAYMENTS, (self.now(), count_max))
+        return list(payments_of(rows).values())
+
+    async def due_parked(self, count_max: int) -> list[Parked]:
+        return [parked_of(row) for row in self._rows(sql.DUE_PARKED, (self.now(), count_max))]
+
+    async def next_due(self) -> int | None:
+        [[due_at]] = self._rows(sql.NEXT_DUE)
+        return None if due_at is None else int(due_at)
+
+    async def undelivered(self, sink: str, count_max: int) -> list[tuple[int, Record]]:
+        rows = self._rows(sql.UNDELIVERED, (sink, count_max))
+        if not rows:
+            return []
+        entries: defaultdict[int, list[Entry]] = defaultdict(list)
+        for position, *entry in self._rows(sql.ENTRIES_BETWEEN, (rows[0][0], rows[-1][0])):
+            entries[position].append(Entry(*entry))
+        return [(p, Record(i, n, body, tuple(entries.get(p, ())))) for p, i, n, body in rows]
+
+    async def advance(self, sink: str, position: int) -> None:
+        with self._writing():
+            write(self.connection, sql.ADVANCE, [(sink, position)])
+
+    async def suspect(self, object_ids: Sequence[str]) -> None:
+        with self._writing():
+            write(self.connection, sql.SUSPECT, [(object_id,) for object_id in object_ids])
+
+    async def suspects(self) -> Mapping[str, int]:
+        return dict(self._rows(sql.SUSPECTS))
+
+    async def clear_suspects(self) -> None:
+        with self._writing():
+            self._rows(sql.CLEAR_SUSPECTS)
+
+    async def contents(self) -> Contents:
+        """As of one moment, also while another connection writes."""
+        with self.connection:
+            [[now]] = self._rows(sql.NOW)
+            contents = Contents(
+                now=now,
+                payments=payments_of(self._rows(sql.ALL_PAYMENTS)),
+                instructions=instructions_of(self._rows(sql.ALL_INSTRUCTIONS)),
+                receipts={row[0]: Receipt(*row) for row in self._rows(sql.ALL_RECEIPTS)},
+                facts=facts_of(self._rows(sql.ALL_FACTS)),
+                cases=cases_of(self._rows(sql.ALL_CASES)),
+                events=self._rows(sql.ALL_EVENTS),
+                entries=self._rows(sql.ALL_ENTRIES),
+                balances={(row[0], row[1]): row[2] for row in self._rows(sql.ALL_BALANCES)},
+            )
+        return contents  # noqa: RET504 to mypy, the `with` of apsw may swallow an error
+
+    def _rows(self, statement: str, bindings: tuple[Any, ...] = ()) -> list[Any]:
+        return self.connection.execute(statement, bindings).fetchall()
+
+    @contextmanager
+    def _writing(self) -> Iterator[int]:
+        """One transaction, whole or not at all; the store's time in it."""
+        with in_our_words():
+            try:
+                self.connection.execute(sql.BEGIN)
+                now = self._enter()
+                yield now
+                self.connection.execute(sql.COMMIT)
+            finally:
+                if self.connection.in_transaction:
+                    self.connection.execute(sql.ROLLBACK)
+        self.latest = now
+
+    def _enter(self) -> int:
+        """The first statement of every write: are we still the engine, and what time is it?"""
+        rows = self._rows(sql.ENTER, (self.clock() + self.ahead, self.incarnation))
+        if not rows:
+            raise Superseded
+        return int(rows[0][0])
+
+    def _save(self, commit: Commit, found: Found) -> None:
+        save(self.connection, commit, found)

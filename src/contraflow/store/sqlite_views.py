@@ -1,0 +1,145 @@
+"""What the doors may see: read only, on a connection of its own, while the engine writes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import apsw
+import msgspec
+from msgspec import Struct
+
+from contraflow.domain.cases import Case
+from contraflow.domain.decision import Receipt
+from contraflow.domain.instruction import Instruction
+from contraflow.domain.payment import Payment
+from contraflow.ledger.journal import Entry
+from contraflow.store import Record
+from contraflow.store import sqlite_questions as ask
+from contraflow.store.schema import assert_current
+from contraflow.store.sqlite import OPEN, refuse_old_library
+from contraflow.store.sqlite_rows import cases_of, instructions_of, payments_of
+from contraflow.store.sqlite_trouble import in_our_words
+
+
+class Window(Struct, frozen=True, kw_only=True, gc=False):
+    """A stretch of time, its end not included; an empty word stands for all."""
+
+    since: int
+    until: int
+    channel: str = ""
+    currency: str = ""
+    tenant: str = ""
+
+
+class Finished(Struct, frozen=True, gc=False):
+    """What the metrics need to know of an instruction that came to its end."""
+
+    kind: str
+    state: str
+    mode: str
+    requested_at: int
+    sent_at: int | None
+    known_at: int | None
+    final_at: int
+    withdrawal: str
+
+
+class Counts(Struct, frozen=True, gc=False):
+    payments_canceled: int  # By a close, a void, or their own command taken back.
+    payments_sent: int  # Payment commands that the channel was first given in the window.
+
+
+def open_views(place: str | Path) -> SqliteViews:
+    """Beside whoever works on the database. Raises StoreUnwritable if there is none."""
+    refuse_old_library(apsw.sqlite_lib_version())
+    with in_our_words():
+        # Not SQLITE_OPEN_READONLY, which cannot make the index of a log that nobody has open.
+        connection = apsw.Connection(str(place), flags=OPEN)
+        connection.execute(ask.ONLY_READ).fetchall()
+        assert_current(connection)
+    return SqliteViews(connection)
+
+
+@dataclass(frozen=True, slots=True)
+class SqliteViews:
+    connection: apsw.Connection
+
+    def close(self) -> None:
+        self.connection.close()
+
+    def payment(self, payment_id: str) -> Payment | None:
+        return payments_of(self._rows(ask.PAYMENT, payment_id)).get(payment_id)
+
+    def instruction(self, instruction_id: str) -> Instruction | None:
+        return instructions_of(self._rows(ask.INSTRUCTION, instruction_id)).get(instruction_id)
+
+    def instructions_of(self, payment_id: str) -> list[Instruction]:
+        """In the order in which they were asked for."""
+        return list(instructions_of(self._rows(ask.INSTRUCTIONS_OF, payment_id)).values())
+
+    def list_instructions(
+        self,
+        tenant: str,
+        *,
+        state: str = "",
+        kind: str = "",
+        channel: str = "",
+        after: str = "",
+        count_max: int = 100,
+    ) -> list[Instruction]:
+        """By id, from behind `after`; an empty word stands for all."""
+        start = max(after, f"{tenant}/")
+        bindings = (start, f"{tenant}0", state, kind, channel, count_max)
+        return list(instructions_of(self._rows(ask.LIST_INSTRUCTIONS, *bindings)).values())
+
+    def in_attention(self, tenant: str = "") -> list[Instruction]:
+        """What waits for a person's decision, the nearest deadline first; of all without a name."""
+        return list(instructions_of(self._rows(ask.IN_ATTENTION, tenant)).values())
+
+    def open_cases(self, tenant: str = "") -> list[Case]:
+        """The nearest deadline first. Facts that name no payment are in nobody's list but all's."""
+        return list(cases_of(self._rows(ask.OPEN_CASES, tenant)).values())
+
+    def events_of(self, object_ids: Sequence[str]) -> list[tuple[int, Record]]:
+        """In order, each with its position and its entries."""
+        wanted = msgspec.json.encode(list(dict.fromkeys(object_ids))).decode()
+        entries: defaultdict[int, list[Entry]] = defaultdict(list)
+        for position, *entry in self._rows(ask.ENTRIES_OF, wanted):
+            entries[position].append(Entry(*entry))
+        rows = self._rows(ask.EVENTS_OF, wanted)
+        return [(p, Record(i, n, body, tuple(entries.get(p, ())))) for p, i, n, body in rows]
+
+    def entries_of(self, object_id: str) -> list[Entry]:
+        return [entry for _, record in self.events_of([object_id]) for entry in record.entries]
+
+    def receipt(self, key: str) -> Receipt | None:
+        for row in self._rows(ask.RECEIPT, key):
+            return Receipt(*row)
+        return None
+
+    def holds(self) -> list[str]:
+        return [row[0] for row in self._rows(ask.HOLDS)]
+
+    def lines(self, source: str) -> Mapping[int, str]:
+        """What was answered to the lines of a file, by their number."""
+        return dict(self._rows(ask.LINES_OF, source))
+
+    def balances(self) -> Mapping[tuple[str, str], int]:
+        """By account and currency: debits less credits."""
+        return {(row[0], row[1]): row[2] for row in self._rows(ask.BALANCES)}
+
+    def finished(self, window: Window) -> list[Finished]:
+        """Everything that came to its end in the window. Reads the whole table: not for a loop."""
+        rows = self._rows(ask.FINISHED, *msgspec.structs.astuple(window))
+        return [Finished(*row) for row in rows]
+
+    def counts(self, window: Window) -> Counts:
+        [row] = self._rows(ask.COUNTS, *msgspec.structs.astuple(window))
+        return Counts(*row)
+
+    def _rows(self, statement: str, *bindings: str | int) -> list[Any]:
+        return self.connection.execute(statement, bindings).fetchall()
