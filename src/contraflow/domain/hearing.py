@@ -14,7 +14,7 @@ from contraflow.domain.cases import CASE_DEADLINE_MS, CaseKind, open_case
 from contraflow.domain.decision import Accepted
 from contraflow.domain.events import CaseOpened, InstructionNoted, Note
 from contraflow.domain.ids import number_for
-from contraflow.domain.instruction import Instruction, Withdrawal
+from contraflow.domain.instruction import Instruction, Kind, Withdrawal
 from contraflow.domain.lifecycle import FINAL, State, Step
 from contraflow.domain.movement import walk
 from contraflow.domain.outcome import Outcome, Proof, Retry
@@ -113,6 +113,9 @@ def is_dead(instruction: Instruction, terms: Terms, asked_at: int | None) -> boo
 
 
 def _is_what_was_asked(instruction: Instruction, told: said.Succeeded | said.Bounced) -> bool:
+    """Equal amount, currency and payment; and nothing but a refund comes back."""
+    if isinstance(told, said.Bounced) and instruction.kind is not Kind.REFUND:
+        return False
     return told.amount == instruction.amount and told.payment_id == instruction.payment_id
 
 

@@ -32,7 +32,7 @@ class Script(enum.StrEnum):
     """The first submission lands 800 ms later, unanswered; in the meantime others are refused."""
 
     WRONG_AMOUNT = "wrong_amount"
-    """It acts rightly, and names another amount in every answer."""
+    """It acts rightly, and names another amount in every answer and in a notice."""
 
     WRONG_CURRENCY = "wrong_currency"
     """It acts rightly, and names another currency in every answer."""
@@ -151,13 +151,14 @@ class Conduct(Struct, frozen=True, kw_only=True):
     submissions: tuple[Play, ...]  # The last one is for all that follow.
     after_effect: tuple[Later, ...] = ()
     after_decline: tuple[Later, ...] = ()
-    of_cancels_alone: bool = False
+    actions: tuple[str, ...] = ("pay", "capture", "close", "void", "refund")
     acts_again: bool = False  # Whatever the line says.
     inquiries_denied: int = 0
     names_minor_more: int = 0
     names_other_currency: bool = False
 
 
+CANCELS = ("close", "void")
 PLAIN = Play()
 UNSEEN = Play(manner=Manner.LOST, lands_after_ms=None)
 UNANSWERED = Play(manner=Manner.LOST)
@@ -168,6 +169,11 @@ OPENED = Later(300, "chargeback.opened")
 
 def _conduct(*submissions: Play, after: tuple[Later, ...] = ()) -> Conduct:
     return Conduct(submissions=submissions, after_effect=after)
+
+
+def _of_refunds(submission: Play, *after: Later) -> Conduct:
+    """Only money that was given back can bounce, or be given back once more."""
+    return Conduct(submissions=(submission,), after_effect=after, actions=("refund",))
 
 
 def _declined(code: str) -> Play:
@@ -190,11 +196,13 @@ CONDUCTS: Mapping[Script, Conduct] = MappingProxyType(
             Play(manner=Manner.LOST, lands_after_ms=800),
             Play(lands_after_ms=None, code="refused"),
         ),
-        Script.WRONG_AMOUNT: Conduct(submissions=(PLAIN,), names_minor_more=1),
+        Script.WRONG_AMOUNT: Conduct(
+            submissions=(PLAIN,), after_effect=(TOLD,), names_minor_more=1
+        ),
         Script.WRONG_CURRENCY: Conduct(submissions=(PLAIN,), names_other_currency=True),
         Script.GARBLED: _conduct(Play(manner=Manner.GARBLED), PLAIN),
-        Script.BOUNCE: _conduct(PLAIN, after=(Later(500, "instruction.bounced"),)),
-        Script.BOUNCE_FIRST: _conduct(_pending(300), after=(Later(0, "instruction.bounced"),)),
+        Script.BOUNCE: _of_refunds(PLAIN, Later(500, "instruction.bounced")),
+        Script.BOUNCE_FIRST: _of_refunds(_pending(300), Later(0, "instruction.bounced")),
         Script.IGNORE_IDEMPOTENCY: Conduct(
             submissions=(UNANSWERED, PLAIN),
             after_effect=(TOLD,),
@@ -212,18 +220,18 @@ CONDUCTS: Mapping[Script, Conduct] = MappingProxyType(
         Script.NOTIFY_EARLY: _conduct(
             Play(wait_ms=200), after=(Later(0, "instruction.succeeded"),)
         ),
-        Script.REFUND_ELSEWHERE: _conduct(PLAIN, after=(Later(200, "refund.elsewhere", 1),)),
-        Script.CHARGEBACK: _conduct(PLAIN, after=(OPENED, Later(600, "chargeback.won"))),
-        Script.CHARGEBACK_LOST: _conduct(PLAIN, after=(OPENED, Later(600, "chargeback.lost"))),
+        Script.REFUND_ELSEWHERE: _of_refunds(PLAIN, Later(200, "refund.elsewhere", 1)),
+        Script.CHARGEBACK: _of_refunds(PLAIN, OPENED, Later(600, "chargeback.won")),
+        Script.CHARGEBACK_LOST: _of_refunds(PLAIN, OPENED, Later(600, "chargeback.lost")),
         Script.LATE_CAPTURE: Conduct(
             submissions=(PLAIN,),
             after_effect=(Later(400, "payment.captured"),),
-            of_cancels_alone=True,
+            actions=CANCELS,
         ),
         Script.CAPTURED_FIRST: Conduct(
             submissions=(_declined("already_captured"),),
             after_decline=(Later(50, "payment.captured"),),
-            of_cancels_alone=True,
+            actions=CANCELS,
         ),
     }
 )
@@ -234,5 +242,4 @@ def script_of(instrument: str, action: str) -> Script:
     prefix = "tok_pay_" if action in ("pay", "capture") else "tok_"
     word = instrument.removeprefix(prefix) if instrument.startswith(prefix) else ""
     script = Script(word) if word in set(Script) else Script.OK
-    is_meant = action in ("close", "void") or not CONDUCTS[script].of_cancels_alone
-    return script if is_meant else Script.OK
+    return script if action in CONDUCTS[script].actions else Script.OK

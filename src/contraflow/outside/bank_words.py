@@ -58,7 +58,7 @@ def telling_of(due: Due, order: Order) -> Telling:
         event=_reference(due.type, order),
         type=due.type,
         payment=order.payment,
-        minor=due.minor,
+        minor=due.minor + (CONDUCTS[order.script].names_minor_more if is_about_order else 0),
         currency=order.currency,
         at=due.at,
         number=order.number if is_about_order else "",

@@ -14,6 +14,8 @@ from contraflow.domain.decision import Answer, Receipt, Refused, Told
 from contraflow.domain.ids import qualified
 from contraflow.domain.instruction import Timing
 from contraflow.domain.money import Money
+from contraflow.domain.observation import ChargedBack, Dispute, Observation
+from contraflow.domain.outcome import Evidence, Proof
 from contraflow.domain.payment import Capturing
 from contraflow.engine.papers import ReceiptBody
 from contraflow.errors import ErrorCode, InvariantBroken
@@ -23,7 +25,7 @@ from contraflow.wire import canonical
 
 TENANT = "main"
 PAYMENTS = 7
-REQUESTS = 12
+REQUESTS = 14
 PAID_MS_MAX = 2_000
 ASK_MS_MAX = 30_000
 SOON_MS_MAX = 800
@@ -53,6 +55,27 @@ class Clients:
             yield at, command
             if self.faults.strike(Fault.KEY_REPEATED, 0.1):  # Often within the same batch.
                 yield at, command
+        if self.faults.strike(Fault.HOLD_MODE, 0.3):
+            at = self.prng.randrange(ASK_MS_MAX)
+            scope = self.prng.choice(("all", "channel:sandbox", f"merchant:{TENANT}"))
+            yield at, self.switch(scope, is_on=True)
+            yield at + 5_000 + self.prng.randrange(ASK_MS_MAX), self.switch(scope, is_on=False)
+        if self.faults.strike(Fault.NOTICE_OF_NOTHING, 0.3):
+            yield self.prng.randrange(PAID_MS_MAX), self.notice_of_nothing()
+
+    def switch(self, scope: str, *, is_on: bool) -> c.SwitchHold:
+        key = qualified(TENANT, f"hold-{scope}-{is_on}")
+        mark = canonical.fingerprint({"scope": scope, "on": is_on})
+        return c.SwitchHold(key=key, fingerprint=mark, scope=scope, is_on=is_on)
+
+    def notice_of_nothing(self) -> c.RecordFact:
+        """A dispute about a payment that nobody knows, or not yet."""
+        payment_id = qualified(TENANT, f"pay{self.prng.randrange(3) * PAYMENTS}")
+        currency = self.prng.choice(("CNY", "USD"))
+        dispute = ChargedBack(payment_id, "case_0", Dispute.LOST, Money(77, currency))
+        evidence = Evidence(proof=Proof.SIGNATURE, code="chargeback.lost")
+        told = Observation("event_0", dispute, evidence)
+        return c.RecordFact(channel="sandbox", observation=told)
 
     def payment(self, n: int) -> c.Command:
         payment_id, prng = qualified(TENANT, f"pay{n}"), self.prng
@@ -69,7 +92,7 @@ class Clients:
                 method=("", "card", "qr")[n % 3],
                 instrument=instrument,
                 amount=amount,
-                is_captured=prng.random() < 0.75,
+                is_captured=prng.random() < 0.85,
             )
         return c.CreatePayment(
             key=key,
@@ -101,7 +124,7 @@ class Clients:
         key = qualified(TENANT, name)
         drawn = prng.random()
         mark = canonical.fingerprint({"payment": payment_id, "of": name, "minor": amount.minor})
-        if drawn < 0.55:
+        if drawn < 0.6:
             return c.RequestRefund(
                 key=key,
                 fingerprint=mark,
@@ -111,7 +134,7 @@ class Clients:
                 for_review=prng.random() < 0.1,
                 expected_refundable=AMOUNT if prng.random() < 0.1 else None,
             )
-        if drawn < 0.7:
+        if drawn < 0.72:
             return c.RequestCancel(key=key, fingerprint=mark, payment_id=payment_id, timing=timing)
         if drawn < 0.8:
             return c.RequestCapture(

@@ -34,7 +34,7 @@ class HostileStore(SqliteStore):
             raise StoreUnwritable
         commit = await SqliteStore.commit(self, commands, plan)
         world.note_commit(commands, commit)
-        states = world.states_of(commands)
+        states = [*world.states_of(commands), *(i.state for i in commit.instructions)]
         if faults.strike(Fault.CRASH_AFTER_COMMIT, 0.04, states):
             raise Crash
         if faults.strike(Fault.BATCH_TWICE, 0.01, states):

@@ -17,6 +17,7 @@ CRASHES_MAX = 8
 KILL_TURN_MAX = 900
 CALM_AFTER_MS = 400_000
 TURNS_MAX = 60_000
+CANARY = "canary"
 LIAR_EVERY = 10  # One history in ten has channels that contradict what they declare.
 
 
@@ -54,6 +55,25 @@ def run(seed: int) -> History:
     )
 
 
+def run_canary(seed: int) -> None:
+    """An always false check must fail; else no check of this run can be believed."""
+    world = World(seed, is_liar=False)
+    try:
+        live(world)
+        check_canary(world)
+    except InvariantBroken as broken:
+        if broken.invariant == CANARY:
+            return
+        raise
+    finally:
+        world.close()
+    raise AssertionError("the canary lives: the checks are not run")
+
+
+def check_canary(world: World) -> None:
+    raise InvariantBroken(CANARY, f"as it should be, after {world.commits} commits")
+
+
 def live(world: World) -> int:
     """Boot, and boot again after every crash, until all is answered and all is at rest."""
     kills = sorted(world.prng.randrange(KILL_TURN_MAX) for _ in range(CRASHES_MAX))
@@ -88,6 +108,3 @@ def check(world: World) -> None:
     check_contents(contents)
     check_effects(world, contents)
 
-
-def replay_text(seed: int) -> str:
-    return f"contraflow simulate --seed {seed}"

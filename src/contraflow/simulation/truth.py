@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
 
 from contraflow.domain.cases import CaseKind
-from contraflow.domain.ids import number_for
 from contraflow.domain.instruction import Instruction, Kind
 from contraflow.domain.lifecycle import FINAL, PaymentState, State
 from contraflow.domain.payment import Payment
 from contraflow.errors import InvariantBroken
 from contraflow.outside.bank_book import Order
+from contraflow.simulation.truth_numbers import numbers_of
 from contraflow.simulation.world import World
 from contraflow.store import Contents
 
@@ -35,27 +34,12 @@ def check_effects(world: World, contents: Contents) -> None:
             raise InvariantBroken("I2", f"{times} effects of {instruction}")
         if instruction.state in DONE and times == 0:
             raise InvariantBroken("I6", f"nothing happened, yet {instruction}")
-        if instruction.state in UNDONE and times and not is_being_told(world, instruction):
+        if instruction.state in UNDONE and times and not world.is_liar:
             raise InvariantBroken("I5", f"it happened, yet {instruction}")
     for number, order in orders.items():
         if number not in known and order.times:
             raise InvariantBroken("I2", f"an effect that nobody asked for: {order}")
     check_spacing(world, contents)
-
-
-def numbers_of(instruction: Instruction) -> Iterator[str]:
-    for generation in range(instruction.generation + 1):
-        yield number_for(
-            payment_id=instruction.payment_id,
-            key=instruction.key,
-            leg=instruction.leg,
-            generation=generation,
-        )
-
-
-def is_being_told(world: World, instruction: Instruction) -> bool:
-    """A lying bank acts after it has denied; then the books can only follow."""
-    return world.is_liar and bool(instruction)
 
 
 def check_bytes(world: World, instruction: Instruction) -> None:
@@ -68,7 +52,7 @@ def check_bytes(world: World, instruction: Instruction) -> None:
             raise InvariantBroken("I3", f"different bytes under {number}")
     if attempts > instruction.attempt:
         raise InvariantBroken("I3", f"{attempts} submissions, {instruction.attempt} marked")
-    if instruction.attempt > world.settings.attempts_max:
+    if instruction.attempt > world.settings.attempts_max + world.redirected[instruction.instruction_id]:
         raise InvariantBroken("I26", f"too many attempts: {instruction}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -12,7 +13,7 @@ import apsw
 from contraflow.domain import commands as c
 from contraflow.domain.cases import Case
 from contraflow.domain.decision import Accepted
-from contraflow.domain.instruction import Instruction
+from contraflow.domain.instruction import Instruction, Waiting
 from contraflow.domain.lifecycle import State
 from contraflow.domain.observation import Answered
 from contraflow.engine.bell import Bell
@@ -30,6 +31,7 @@ from contraflow.outside.virtual_time import VirtualTime, result_of
 from contraflow.settings import Settings
 from contraflow.simulation.clients import Clients
 from contraflow.simulation.faults import SCRIPTED, Fault, Faults
+from contraflow.simulation.hostile_sink import HostileSink
 from contraflow.simulation.hostile_store import HostileStore
 from contraflow.simulation.network import (
     NOTICE_LATE_MS_MAX,
@@ -39,6 +41,7 @@ from contraflow.simulation.network import (
     Travelling,
     deliver,
 )
+from contraflow.simulation.operators import LOOKS, THINKS_MS_MAX, resolution_of
 from contraflow.store import Commit, Contents
 from contraflow.store.sqlite import connect, open_store
 from contraflow.wire.exchange import Notice, Reply, Request
@@ -55,7 +58,7 @@ class Errand:
     """Something that somebody repeats until it is answered, over every crash."""
 
     at: int
-    what: c.Command | Notice
+    what: c.Command | Notice | Instruction  # An instruction: a person looks at it.
 
 
 @dataclass(slots=True)
@@ -84,6 +87,8 @@ class World:
     skew: int = 0
     commits: int = 0
     commands: int = 0
+    told: int = 0  # The last event that the sink has seen.
+    redirected: Counter[str] = field(default_factory=Counter)  # By operators.
 
     def __post_init__(self) -> None:
         self.prng = random.Random(self.seed)
@@ -118,6 +123,7 @@ class World:
         self.incarnation += 1
         transport = HostileTransport(self, self.incarnation)
         self.parts = assemble(self.settings, self.store, self.runtime, transport, {"key": KEY})
+        self.parts.sinks = [HostileSink(self)]
         self.outside = Bell(self.runtime)
         start(self.parts)
         self.runtime.spawn(self.mind_the_outside())
@@ -211,6 +217,7 @@ class World:
             self.numbers[instruction.number] = name
             if instruction.state in AT_REST:
                 self.open.pop(name, None)
+                self.show_to_operator(instruction)
             else:
                 self.open[name] = None
         for case in commit.cases:
@@ -243,8 +250,28 @@ class World:
         if self.runtime.alive:  # Otherwise the next boot begins it.
             self.runtime.spawn(self.run_errand(errand))
 
+    def show_to_operator(self, instruction: Instruction) -> None:
+        is_case = instruction.state is State.ATTENTION and instruction.waiting is Waiting.NOTHING
+        if is_case and self.prng.random() < LOOKS:
+            at = self.runtime.now() + self.prng.randrange(THINKS_MS_MAX)
+            self.add(Errand(at, instruction))
+
+    async def resolve(self, errand: Errand, instruction: Instruction) -> None:
+        """Wait until the truth can be known; then it is a request like any other."""
+        command = resolution_of(self, instruction)
+        while command is None:
+            await self.runtime.sleep(10_000)
+            command = resolution_of(self, instruction)
+        if command.resolution is c.Resolution.REDIRECT:
+            self.redirected[instruction.instruction_id] += 1
+        del self.errands[errand]
+        self.add(Errand(self.runtime.now(), command))
+
     async def run_errand(self, errand: Errand) -> None:
         await self.runtime.sleep(max(errand.at - self.runtime.now(), 0))
+        if isinstance(errand.what, Instruction):
+            await self.resolve(errand, errand.what)
+            return
         if isinstance(errand.what, Notice):
             await deliver(self, self.parts, errand.what)
             del self.errands[errand]

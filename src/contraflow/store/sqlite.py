@@ -14,7 +14,6 @@ import apsw
 
 from contraflow.domain.cases import Parked
 from contraflow.domain.commands import Command
-from contraflow.domain.decision import Receipt
 from contraflow.domain.instruction import Instruction
 from contraflow.domain.payment import Payment
 from contraflow.errors import LibraryTooOld, Superseded
@@ -23,14 +22,9 @@ from contraflow.store import Commit, Contents, Loaded, Record
 from contraflow.store import sqlite_statements as sql
 from contraflow.store.file_lock import FileLock, lock_file
 from contraflow.store.schema import migrate
+from contraflow.store.sqlite_contents import contents_of
 from contraflow.store.sqlite_load import Found, load
-from contraflow.store.sqlite_rows import (
-    cases_of,
-    facts_of,
-    instructions_of,
-    parked_of,
-    payments_of,
-)
+from contraflow.store.sqlite_rows import instructions_of, parked_of, payments_of
 from contraflow.store.sqlite_save import save, write
 from contraflow.store.sqlite_trouble import in_our_words
 
@@ -156,21 +150,7 @@ class SqliteStore:
             self._rows(sql.CLEAR_SUSPECTS)
 
     async def contents(self) -> Contents:
-        """As of one moment, also while another connection writes."""
-        with self.connection:
-            [[now]] = self._rows(sql.NOW)
-            contents = Contents(
-                now=now,
-                payments=payments_of(self._rows(sql.ALL_PAYMENTS)),
-                instructions=instructions_of(self._rows(sql.ALL_INSTRUCTIONS)),
-                receipts={row[0]: Receipt(*row) for row in self._rows(sql.ALL_RECEIPTS)},
-                facts=facts_of(self._rows(sql.ALL_FACTS)),
-                cases=cases_of(self._rows(sql.ALL_CASES)),
-                events=self._rows(sql.ALL_EVENTS),
-                entries=self._rows(sql.ALL_ENTRIES),
-                balances={(row[0], row[1]): row[2] for row in self._rows(sql.ALL_BALANCES)},
-            )
-        return contents  # noqa: RET504 to mypy, the `with` of apsw may swallow an error
+        return contents_of(self.connection)
 
     def _rows(self, statement: str, bindings: tuple[Any, ...] = ()) -> list[Any]:
         return self.connection.execute(statement, bindings).fetchall()

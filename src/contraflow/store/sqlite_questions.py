@@ -50,23 +50,26 @@ LINES_OF = "SELECT number, answer FROM line WHERE source = ? ORDER BY number"
 BALANCES = "SELECT account, currency, balance FROM account ORDER BY account, currency"
 
 FINISHED = """
-SELECT kind, state, mode, requested_at, sent_at, known_at, final_at, withdrawal FROM instruction
+SELECT kind, state, requested_at, sent_at, known_at, final_at FROM instruction
 WHERE final_at >= ?1 AND final_at < ?2
   AND (?3 = '' OR channel = ?3) AND (?4 = '' OR currency = ?4)
   AND (?5 = '' OR instruction_id > ?5 || '/' AND instruction_id < ?5 || '0')
 ORDER BY final_at, instruction_id
 """
-COUNTS = """
-SELECT
-    count(DISTINCT payment_id) FILTER (
-        WHERE final_at >= ?1 AND final_at < ?2
-          AND (kind IN ('close', 'void') AND state = 'succeeded'
-               OR kind = 'pay' AND state = 'withdrawn')
-          AND EXISTS (SELECT 1 FROM payment
-                      WHERE payment.payment_id = instruction.payment_id
-                        AND payment.state = 'canceled')),
-    count(*) FILTER (WHERE kind = 'pay' AND sent_at >= ?1 AND sent_at < ?2)
-FROM instruction
-WHERE (?3 = '' OR channel = ?3) AND (?4 = '' OR currency = ?4)
+SENT = """
+SELECT kind, instruction.state, payment.state, count(*)
+FROM instruction JOIN payment USING (payment_id)
+WHERE sent_at >= ?1 AND sent_at < ?2
+  AND (?3 = '' OR instruction.channel = ?3) AND (?4 = '' OR instruction.currency = ?4)
   AND (?5 = '' OR instruction_id > ?5 || '/' AND instruction_id < ?5 || '0')
+GROUP BY 1, 2, 3
+UNION ALL
+SELECT 'recorded', '', state, count(*)
+FROM payment
+WHERE pay_number = '' AND created_at >= ?1 AND created_at < ?2
+  AND (?3 = '' OR channel = ?3) AND (?4 = '' OR currency = ?4)
+  AND (?5 = '' OR payment_id > ?5 || '/' AND payment_id < ?5 || '0')
+GROUP BY 3
+ORDER BY 1, 2, 3
 """
+QUICK_CHECK = "PRAGMA quick_check"

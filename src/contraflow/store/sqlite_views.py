@@ -10,47 +10,19 @@ from typing import Any
 
 import apsw
 import msgspec
-from msgspec import Struct
 
 from contraflow.domain.cases import Case
 from contraflow.domain.decision import Receipt
 from contraflow.domain.instruction import Instruction
 from contraflow.domain.payment import Payment
 from contraflow.ledger.journal import Entry
-from contraflow.store import Record
+from contraflow.store import Contents, Finished, Record, Sent, Window
 from contraflow.store import sqlite_questions as ask
 from contraflow.store.schema import assert_current
 from contraflow.store.sqlite import OPEN, refuse_old_library
+from contraflow.store.sqlite_contents import contents_of
 from contraflow.store.sqlite_rows import cases_of, instructions_of, payments_of
 from contraflow.store.sqlite_trouble import in_our_words
-
-
-class Window(Struct, frozen=True, kw_only=True, gc=False):
-    """A stretch of time, its end not included; an empty word stands for all."""
-
-    since: int
-    until: int
-    channel: str = ""
-    currency: str = ""
-    tenant: str = ""
-
-
-class Finished(Struct, frozen=True, gc=False):
-    """What the metrics need to know of an instruction that came to its end."""
-
-    kind: str
-    state: str
-    mode: str
-    requested_at: int
-    sent_at: int | None
-    known_at: int | None
-    final_at: int
-    withdrawal: str
-
-
-class Counts(Struct, frozen=True, gc=False):
-    payments_canceled: int  # By a close, a void, or their own command taken back.
-    payments_sent: int  # Payment commands that the channel was first given in the window.
 
 
 def open_views(place: str | Path) -> SqliteViews:
@@ -137,9 +109,16 @@ class SqliteViews:
         rows = self._rows(ask.FINISHED, *msgspec.structs.astuple(window))
         return [Finished(*row) for row in rows]
 
-    def counts(self, window: Window) -> Counts:
-        [row] = self._rows(ask.COUNTS, *msgspec.structs.astuple(window))
-        return Counts(*row)
+    def sent(self, window: Window) -> list[Sent]:
+        """Everything that was first sent, or recorded as made elsewhere, in the window."""
+        return [Sent(*row) for row in self._rows(ask.SENT, *msgspec.structs.astuple(window))]
+
+    def damage(self) -> list[str]:
+        """What the database itself finds wrong with its file; empty where all is well."""
+        return [row[0] for row in self._rows(ask.QUICK_CHECK) if row[0] != "ok"]
+
+    def contents(self) -> Contents:
+        return contents_of(self.connection)
 
     def _rows(self, statement: str, *bindings: str | int) -> list[Any]:
         return self.connection.execute(statement, bindings).fetchall()

@@ -1,0 +1,69 @@
+"""What a door does with a running engine: take requests, wait for their end, let go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from contraflow.domain.decision import Answer
+from contraflow.domain.ids import POLICY_PREFIX, instruction_id_for, tenant_of
+from contraflow.domain.instruction import Instruction
+from contraflow.engine.bell import Bell
+from contraflow.engine.limits import BREATH_MS, DRAIN_MS_MAX
+from contraflow.engine.loops import commit_loop
+from contraflow.engine.parts import Parts
+from contraflow.engine.waiting import AT_REST, watch
+from contraflow.outside import Ticket
+from contraflow.store import Views
+
+NEVER = 1 << 62
+
+
+def start_intake(parts: Parts) -> None:
+    """Requests are decided and kept, and nothing is sent: another process does the rest."""
+    parts.runtime.spawn(commit_loop(parts))
+
+
+async def rest(parts: Parts, views: Views, ids: Iterable[str], within_ms: int) -> None:
+    """Wait until these instructions and what follows from them are at rest, or time is over."""
+    ids = tuple(ids)
+    until = parts.runtime.now() + within_ms
+    bell, watched = Bell(parts.runtime), set[str]()
+    while parts.runtime.now() < until:
+        moving = [i.instruction_id for i in lineage(views, ids) if i.state not in AT_REST]
+        if not moving:
+            return
+        for instruction_id in moving:  # Nothing was awaited since the look, so none can be missed.
+            if instruction_id not in watched:
+                watched.add(instruction_id)
+                parts.runtime.spawn(_ring_after(watch(parts, instruction_id), bell))
+        await bell.wait(max(1, until - parts.runtime.now()))
+
+
+def lineage(views: Views, ids: Iterable[str]) -> Iterator[Instruction]:
+    """The instructions, each followed by the one that our policy asked for because of it."""
+    for instruction_id in ids:
+        found = views.instruction(instruction_id)
+        while found is not None:
+            yield found
+            found = views.instruction(successor_id(found))
+
+
+def successor_id(instruction: Instruction) -> str:
+    """Of the refund that follows a `reverse` whose cancel came too late."""
+    payment_id = instruction.payment_id
+    key = f"{tenant_of(payment_id)}/{POLICY_PREFIX}{instruction.instruction_id}"
+    return instruction_id_for(payment_id=payment_id, key=key)
+
+
+async def drain(parts: Parts) -> None:
+    """Begin no further call, and let those in flight end; what stays open is inquired about."""
+    for gate in parts.gates.values():
+        gate.shut_until = NEVER
+    until = parts.runtime.now() + DRAIN_MS_MAX
+    while any(gate.busy for gate in parts.gates.values()) and parts.runtime.now() < until:
+        await parts.runtime.sleep(BREATH_MS)
+
+
+async def _ring_after(ticket: Ticket[Answer], bell: Bell) -> None:
+    await ticket
+    bell.ring()

@@ -1,0 +1,256 @@
+"""What the doors show: payments, instructions and cases as plain values, in few words."""
+
+from __future__ import annotations
+
+import enum
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+from msgspec import Struct
+
+from contraflow.domain.cases import Case, CaseKind
+from contraflow.domain.ids import name_of, tenant_of
+from contraflow.domain.instruction import Instruction, Labels, Waiting
+from contraflow.domain.lifecycle import State
+from contraflow.domain.money import Money, decimal_text
+from contraflow.domain.options import Options
+from contraflow.domain.payment import Payment
+from contraflow.domain.plan import Leg
+from contraflow.store import Views
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LABELS = msgspec.json.Decoder(Labels)
+
+
+class Status(enum.StrEnum):
+    """An instruction as the field knows it; its `state` says more."""
+
+    PENDING = "pending"
+    REQUIRES_ACTION = "requires_action"  # A person must release or reject it.
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"  # Or it bounced.
+    CANCELED = "canceled"  # Taken back before the channel acted.
+
+
+def status_of(instruction: Instruction) -> Status:
+    match instruction.state:
+        case State.HELD if instruction.waiting is Waiting.REVIEW:
+            return Status.REQUIRES_ACTION
+        case State.HELD | State.ACCEPTED:
+            return Status.PENDING
+        case State.SENT | State.PENDING | State.UNKNOWN | State.ATTENTION:
+            return Status.PENDING
+        case State.SUCCEEDED:
+            return Status.SUCCEEDED
+        case State.FAILED | State.BOUNCED:
+            return Status.FAILED
+        case State.WITHDRAWN:
+            return Status.CANCELED
+
+
+class MoneyView(Struct, frozen=True):
+    minor: int
+    currency: str
+    text: str  # With the decimals of its currency.
+
+
+class PaymentView(Struct, frozen=True, kw_only=True):
+    id: str
+    state: str
+    channel: str
+    method: str
+    instrument: str
+    capturing: str
+    amount: MoneyView
+    authorized: MoneyView
+    captured: MoneyView
+    voided: MoneyView
+    void_in_flight: MoneyView
+    reserved: MoneyView
+    refunded: MoneyView
+    charged_back: MoneyView
+    excess: MoneyView
+    capturable: MoneyView
+    refundable: MoneyView
+    created_at: str
+    expires_at: str | None
+    reference: str
+    labels: Labels
+
+
+class InstructionView(Struct, frozen=True, kw_only=True):
+    id: str
+    payment: str
+    channel: str
+    kind: str
+    mode: str
+    amount: MoneyView
+    status: Status
+    state: str
+    pending_reason: str | None
+    failure_reason: str | None
+    withdrawal: str
+    capture: str | None
+    number: str
+    attempts: int
+    reference: str
+    requested_at: str
+    sent_at: str | None
+    known_at: str | None
+    final_at: str | None
+    deadline_at: str | None
+    labels: Labels
+
+
+class CaseView(Struct, frozen=True, kw_only=True):
+    """What waits for a person; `id` is what `attention resolve` takes."""
+
+    id: str
+    kind: str
+    about: str
+    opened_at: str | None
+    deadline_at: str | None
+    detail: str
+
+
+class OptionView(Struct, frozen=True, kw_only=True):
+    action: str
+    is_allowed: bool
+    why_not: str | None
+    amount_max: MoneyView | None
+    until: str | None
+    refunds_left: int | None
+    mode: str
+
+
+class LegView(Struct, frozen=True, kw_only=True):
+    kind: str
+    amount: MoneyView
+
+
+class OptionsView(Struct, frozen=True, kw_only=True):
+    payment: str
+    options: tuple[OptionView, ...]
+    plan: tuple[LegView, ...]
+    recommended: str | None
+
+
+def money_view(minor: int, currency: str) -> MoneyView:
+    return MoneyView(minor, currency, decimal_text(Money(minor, currency)))
+
+
+def time_text(ms: int) -> str:
+    """ISO 8601 in UTC, to the millisecond."""
+    moment = EPOCH + timedelta(milliseconds=ms)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def payment_view(payment: Payment) -> PaymentView:
+    amounts = (
+        *("amount", "authorized", "captured", "voided", "void_in_flight", "reserved", "refunded"),
+        *("charged_back", "excess", "capturable", "refundable"),
+    )
+    return PaymentView(
+        id=name_of(payment.payment_id),
+        state=payment.state,
+        channel=payment.channel,
+        method=payment.method,
+        instrument=payment.instrument,
+        capturing=payment.capturing,
+        created_at=time_text(payment.created_at),
+        expires_at=_time_or_none(payment.expires_at),
+        reference=payment.reference,
+        labels=LABELS.decode(payment.labels),
+        **{name: money_view(getattr(payment, name), payment.currency) for name in amounts},
+    )
+
+
+def instruction_view(instruction: Instruction) -> InstructionView:
+    has_failed = status_of(instruction) is Status.FAILED or instruction.state is State.ATTENTION
+    return InstructionView(
+        id=name_of(instruction.instruction_id),
+        payment=name_of(instruction.payment_id),
+        channel=instruction.channel,
+        kind=instruction.kind,
+        mode=instruction.mode,
+        amount=money_view(instruction.minor, instruction.currency),
+        status=status_of(instruction),
+        state=instruction.state,
+        pending_reason=instruction.waiting or None,
+        failure_reason=(instruction.failure or instruction.state) if has_failed else None,
+        withdrawal=instruction.withdrawal,
+        capture=instruction.capture_id or None,
+        number=instruction.number,
+        attempts=instruction.attempt,
+        reference=instruction.reference,
+        requested_at=time_text(instruction.requested_at),
+        sent_at=_time_or_none(instruction.sent_at),
+        known_at=_time_or_none(instruction.known_at),
+        final_at=_time_or_none(instruction.final_at),
+        deadline_at=_time_or_none(instruction.deadline_at),
+        labels=LABELS.decode(instruction.labels),
+    )
+
+
+def options_view(options: Options) -> OptionsView:
+    def view(leg: Leg) -> LegView:
+        return LegView(kind=leg.kind, amount=money_view(leg.minor, options.currency))
+
+    return OptionsView(
+        payment=name_of(options.payment_id),
+        options=tuple(
+            OptionView(
+                action=option.action,
+                is_allowed=option.is_allowed,
+                why_not=option.why_not,
+                amount_max=money_view(option.minor_max, options.currency),
+                until=_time_or_none(option.until),
+                refunds_left=option.refunds_left,
+                mode=option.mode,
+            )
+            for option in options.options
+        ),
+        plan=tuple(view(leg) for leg in options.plan),
+        recommended=options.recommended,
+    )
+
+
+def case_views(views: Views, tenant: str) -> list[CaseView]:
+    """The operator's queue of a tenant, and the facts that name no payment and so no tenant."""
+    own = [_attention_view(instruction) for instruction in views.in_attention(tenant)]
+    cases = [
+        _case_view(case, tenant)
+        for case in views.open_cases()
+        if tenant_of(case.object_id) == tenant or is_of_nobody(case)
+    ]
+    return sorted(own + cases, key=lambda case: (case.deadline_at or "", case.id))
+
+
+def is_of_nobody(case: Case) -> bool:
+    return case.kind is CaseKind.PARKED_FACT and "/" not in case.object_id
+
+
+def _attention_view(instruction: Instruction) -> CaseView:
+    return CaseView(
+        id=name_of(instruction.instruction_id),
+        kind=CaseKind.ATTENTION,
+        about=f"{instruction.kind} of {name_of(instruction.payment_id)}",
+        opened_at=None,
+        deadline_at=_time_or_none(instruction.deadline_at),
+        detail=instruction.failure,
+    )
+
+
+def _case_view(case: Case, tenant: str) -> CaseView:
+    return CaseView(
+        id=case.case_id.removeprefix(f"{tenant}/"),
+        kind=case.kind,
+        about=case.object_id.removeprefix(f"{tenant}/"),
+        opened_at=time_text(case.opened_at),
+        deadline_at=time_text(case.deadline_at),
+        detail=case.detail,
+    )
+
+
+def _time_or_none(ms: int | None) -> str | None:
+    return None if ms is None else time_text(ms)

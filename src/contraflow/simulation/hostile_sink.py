@@ -1,0 +1,26 @@
+"""Somebody who wants to know everything in order, and who is down now and then."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from contraflow.errors import InvariantBroken, OperationalError
+from contraflow.simulation.faults import Fault
+
+if TYPE_CHECKING:
+    from contraflow.simulation.world import World
+
+
+class HostileSink:
+    name = "hostile"
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def deliver(self, position: int, body: bytes) -> None:
+        """At least once and in order: again after a crash, but never past a gap."""
+        if self.world.faults.strike(Fault.SINK_DOWN, 0.02):
+            raise OperationalError
+        if position > self.world.told + 1:
+            raise InvariantBroken("I29", f"a sink misses what is before {position}: {body!r}")
+        self.world.told = max(self.world.told, position)

@@ -1,0 +1,36 @@
+"""People who decide what the engine cannot, by what they see in the bank's own book."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from contraflow.domain.commands import Resolution, ResolveCase
+from contraflow.domain.instruction import Instruction
+from contraflow.simulation.truth_numbers import numbers_of
+from contraflow.wire import canonical
+
+if TYPE_CHECKING:
+    from contraflow.simulation.world import World
+
+LOOKS = 0.6  # How many of the cases somebody looks at.
+THINKS_MS_MAX = 600_000
+
+
+def resolution_of(world: World, instruction: Instruction) -> ResolveCase | None:
+    """By the truth, which a person finds out by telephone; None while it is not settled yet."""
+    orders = world.bank.orders()
+    own = [orders[number] for number in numbers_of(instruction) if number in orders]
+    if world.travelling or world.bank.next_due() is not None:
+        return None
+    is_done = any(order.times for order in own)
+    resolution = Resolution.SUCCEEDED if is_done else Resolution.FAILED
+    if not is_done and world.prng.random() < 0.5:
+        resolution = Resolution.REDIRECT
+    key = f"{instruction.instruction_id}-{instruction.sequence}"
+    return ResolveCase(
+        key=key,
+        fingerprint=canonical.fingerprint({"resolve": key, "as": resolution}),
+        object_id=instruction.instruction_id,
+        resolution=resolution,
+        evidence=f"the bank says: {len(own)} orders, done: {is_done}",
+    )
