@@ -2,31 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
+
+from msgspec import Struct
 
 from contraflow import catalog
 from contraflow.channels import Abilities, Action, Channel
 from contraflow.domain.instruction import Kind
 from contraflow.domain.policy import Policy, Terms
+from contraflow.engine import loops
 from contraflow.engine.bell import Bell
 from contraflow.engine.gate import Gate
 from contraflow.engine.intake import Intake
 from contraflow.engine.limits import LEAVE_WITHIN_MS_MAX
 from contraflow.engine.notices import receive_notice
 from contraflow.engine.parts import Parts
-from contraflow.errors import ContraflowError, PluginInvalid
+from contraflow.errors import ContraflowError, PluginInvalid, StoreUnwritable
 from contraflow.outside import Runtime, Transport
 from contraflow.outside.bank import Bank
 from contraflow.outside.bank_book import FileBook
-from contraflow.outside.entropy import new_key
+from contraflow.outside.bank_scripts import Script
+from contraflow.outside.entropy import new_key, new_name
+from contraflow.outside.event_loop import EventLoop, wall_clock_ms
 from contraflow.outside.local_bank import LocalBank
 from contraflow.settings import Settings
-from contraflow.store import Store
-from contraflow.store.sqlite import open_store
+from contraflow.store import Store, Views
+from contraflow.store.sqlite import file_of, open_store
+from contraflow.store.sqlite_views import open_views
 from contraflow.wire.exchange import Notice, header
 from contraflow.wire.sandbox import LINE, RAIL
+
+T = TypeVar("T")
+SCRIPTS = frozenset(script.value for script in Script)  # What the sandbox can be told to do.
 
 
 def assemble(
@@ -100,6 +112,7 @@ class Embedded:
     parts: Parts
     bank: Bank
     local_bank: LocalBank
+    close: Callable[[], None]  # Lets the database go, so that another process may have it.
 
 
 def embed(settings: Settings, runtime: Runtime) -> Embedded:
@@ -108,11 +121,105 @@ def embed(settings: Settings, runtime: Runtime) -> Embedded:
     Raises DatabaseInUse while another process works on the file.
     """
     store = open_store(settings.database, runtime.now)
-    bank = open_bank(settings.database)
-    local_bank = LocalBank(bank, runtime, deliver=lambda notice: deliver(parts, notice))
-    secrets = {"key": bank.key_text}
-    parts = assemble(settings, store, runtime, local_bank, secrets)
-    return Embedded(parts, bank, local_bank)
+    try:
+        bank = open_bank(settings.database)
+        local_bank = LocalBank(bank, runtime, deliver=lambda notice: deliver(parts, notice))
+        secrets = {"key": bank.key_text}
+        parts = assemble(settings, store, runtime, local_bank, secrets)
+    except BaseException:
+        store.close()
+        raise
+    return Embedded(parts, bank, local_bank, store.close)
+
+
+def run(
+    settings: Settings,
+    work: Callable[[Embedded], Awaitable[T]],
+    *,
+    start: Callable[[Parts], None] = loops.start,
+) -> T:
+    """Do the work beside the loops of an engine; when it is done, or anything fails, all stop."""
+    try:
+        return asyncio.run(_run(settings, work, start))
+    except ExceptionGroup as group:
+        ours = [error for error in group.exceptions if isinstance(error, AssertionError)]
+        raise (ours or group.exceptions)[0] from None
+
+
+async def _run(
+    settings: Settings, work: Callable[[Embedded], Awaitable[T]], start: Callable[[Parts], None]
+) -> T:
+    with ExitStack() as at_the_end:
+        async with asyncio.TaskGroup() as group:
+            runtime = EventLoop(group)
+            embedded = embed(settings, runtime)
+            at_the_end.callback(embedded.close)
+            start(embedded.parts)
+            embedded.local_bank.set_alarm()
+            try:
+                return await work(embedded)
+            finally:
+                runtime.stop()
+
+
+def read_policy(settings: Settings) -> Policy:
+    """What the rules know of the channels, for who only reads: nothing is signed with this key."""
+    channels = {
+        name: open_channel(name, chosen.plugin, {"key": new_key(), **chosen.credentials})
+        for name, chosen in settings.channels.items()
+    }
+    return policy_of(settings, channels)
+
+
+def fresh_key() -> str:
+    """An idempotency key for who brought none."""
+    return new_name()
+
+
+def now_ms() -> int:
+    """The wall clock, for display and for what a person calls `24h`; the store has its own."""
+    return wall_clock_ms()
+
+
+def open_reading(settings: Settings) -> Views:
+    """Look into the database, also while another process works on it."""
+    refuse_missing(settings)
+    return open_views(settings.database)
+
+
+def refuse_missing(settings: Settings) -> None:
+    """A mistyped name must not make a new database. Raises StoreUnwritable."""
+    file = file_of(settings.database)
+    if file is not None and not file.exists():
+        raise StoreUnwritable(f"{file}: there is no such database")
+
+
+class Effect(Struct, frozen=True, kw_only=True):
+    """What the sandbox's bank did under a number, by its own book."""
+
+    number: str
+    payment_id: str
+    minor: int
+    currency: str
+    times: int  # How often the money moved.
+    has_bounced: bool
+
+
+def effects_at_bank(database: str) -> list[Effect] | None:
+    """None if there is no such bank."""
+    if not Path(f"{database}.bank").exists():
+        return None
+    return [
+        Effect(
+            number=number,
+            payment_id=order.payment,
+            minor=order.minor,
+            currency=order.currency,
+            times=order.times,
+            has_bounced=order.bounced,
+        )
+        for number, order in open_bank(database).effects().items()
+    ]
 
 
 def open_bank(database: str) -> Bank:
@@ -124,3 +231,21 @@ async def deliver(parts: Parts, notice: Notice) -> None:
     name = "sandbox_rail" if header(notice.headers, LINE) == RAIL else "sandbox"
     if name in parts.channels:
         await receive_notice(parts, name, notice)
+
+
+def latest_of(settings: Settings, at_least: int) -> int:
+    """The clock of a database that was worked on before, in milliseconds, or `at_least`."""
+    store = open_store(settings.database, lambda: at_least)
+    try:
+        return store.now()
+    finally:
+        store.close()
+
+
+def lines_of(settings: Settings, source: str) -> Mapping[int, str]:
+    """The answers that were given to the lines of a file."""
+    views = open_views(settings.database)
+    try:
+        return views.lines(source)
+    finally:
+        views.close()

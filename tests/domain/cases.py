@@ -10,10 +10,11 @@ from msgspec.structs import replace
 
 from contraflow.domain.cases import Case
 from contraflow.domain.decision import Accepted, Decision, Refused
+from contraflow.domain.events import InstructionMoved
 from contraflow.domain.facts import BookedFact
 from contraflow.domain.ids import number_for
 from contraflow.domain.instruction import Instruction, Kind, Timing, Waiting, Withdrawal, mode_of
-from contraflow.domain.lifecycle import ENDED, FINAL, UNPAID, UNSENT, PaymentState, State, Step
+from contraflow.domain.lifecycle import FINAL, UNPAID, UNSENT, PaymentState, State, Step
 from contraflow.domain.money import Money
 from contraflow.domain.outcome import Evidence, Outcome, Proof
 from contraflow.domain.payment import Capturing, Payment
@@ -234,7 +235,8 @@ def paid(decision: Decision) -> Payment:
 
 
 def steps_of(decision: Decision) -> list[Step]:
-    return [event.step for event in accepted(decision).events if hasattr(event, "instruction")]
+    moves = accepted(decision).events
+    return [event.step for event in moves if isinstance(event, InstructionMoved)]
 
 
 def first_of(codes: Iterable[ErrorCode]) -> ErrorCode:
@@ -245,4 +247,3 @@ def proven(outcome: Outcome) -> Outcome:
     return replace(outcome, evidence=SIGNED)
 
 
-assert ENDED < set(PaymentState)

@@ -80,7 +80,7 @@ def test_refused(code: ErrorCode) -> None:
     assert refused(ask(**SPOILERS[code])) is code
 
 
-@pytest.mark.parametrize(("one", "two"), combinations(SPOILERS, 2))
+@pytest.mark.parametrize(("one", "two"), list(combinations(SPOILERS, 2)))
 def test_of_two_reasons_the_earlier_is_told(one: ErrorCode, two: ErrorCode) -> None:
     assert refused(ask(**SPOILERS[one] | SPOILERS[two])) is first_of([one, two])
 

@@ -23,7 +23,7 @@ from cases import (
 )
 
 from contraflow.domain.commands import MarkSent
-from contraflow.domain.decide.sent import LOOK_AGAIN_MS, decide_sent
+from contraflow.domain.decide.sent import decide_sent
 from contraflow.domain.decision import Decision
 from contraflow.domain.instruction import Fence, Kind, Waiting, Withdrawal
 from contraflow.domain.lifecycle import PaymentState, PaymentStep, State, Step
@@ -131,8 +131,8 @@ def test_the_first_mark_of_a_payment_command_makes_the_payment_pending() -> None
 # What waits.
 
 
-def beside_an_unknown(kind: Kind, *, is_fallback: bool = False) -> Snapshot:
-    one = instruction(State.ACCEPTED, kind, is_fallback=is_fallback)
+def beside_an_unknown(kind: Kind, **changes: Any) -> Snapshot:
+    one = instruction(State.ACCEPTED, kind, **{"requested_at": NOW} | changes)
     before = payment_of(one)
     fields = {name: getattr(before, name) for name in before.__struct_fields__}
     return snapshot(type(before)(**fields | {"unknown": 1}), one)
@@ -150,14 +150,24 @@ def postponed_until(decision: Decision) -> int | None:
 
 @pytest.mark.parametrize("kind", [Kind.CLOSE, Kind.VOID, Kind.CAPTURE])
 def test_what_depends_on_the_live_state_waits_for_what_is_unknown(kind: Kind) -> None:
-    assert postponed_until(decide_sent(beside_an_unknown(kind), mark())) == NOW + LOOK_AGAIN_MS
+    assert postponed_until(decide_sent(beside_an_unknown(kind), mark())) == NOW + 1_000
+
+
+@pytest.mark.parametrize(
+    ("waited_ms", "again_ms"),
+    [(0, 1_000), (4_003, 1_000), (8_000, 2_000), (2_400_000, 600_000), (DAY_MS, 600_000)],
+)
+def test_the_longer_it_waits_the_rarer_it_looks(waited_ms: int, again_ms: int) -> None:
+    state = beside_an_unknown(Kind.VOID, requested_at=NOW - waited_ms)
+
+    assert postponed_until(decide_sent(state, mark())) == NOW + again_ms
 
 
 def test_the_refund_of_a_reversal_waits_and_an_independent_one_does_not() -> None:
     waiting = decide_sent(beside_an_unknown(Kind.REFUND, is_fallback=True), mark())
     going = decide_sent(beside_an_unknown(Kind.REFUND), mark())
 
-    assert postponed_until(waiting) == NOW + LOOK_AGAIN_MS
+    assert postponed_until(waiting) == NOW + 1_000
     assert only(going).state is State.SENT
 
 

@@ -47,8 +47,8 @@ def book_capture(
     if is_late and policy is LateCapture.ATTENTION:
         kind = CaseKind.LATE_FACT
         cases = (open_case(kind, object_id=payment.payment_id, cause=name, now=now),)
-    follow_ups = fall_throughs(snapshot, paid)
-    if is_late and policy is LateCapture.REFUND and not follow_ups:
+    follow_ups = fall_throughs(snapshot, paid) if paid.refundable else ()
+    if is_late and policy is LateCapture.REFUND and paid.refundable and not follow_ups:
         amount = Money(min(minor, paid.refundable), paid.currency)
         follow_ups = (policy_refund(paid, amount, cause=fact_id, reason="late_capture"),)
     return Accepted(

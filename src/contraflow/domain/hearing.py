@@ -143,13 +143,14 @@ def _declined(
     is_only = instruction.attempt == 1 or (is_answer and not instruction.in_doubt)
     if not is_only and not is_dead(instruction, terms, asked_at):
         return Hearing((Step.LOSE,))
-    is_last = instruction.attempt >= policy.attempts_max
-    if outcome.retry is Retry.NEVER or is_last:
+    if outcome.retry is Retry.NEVER:
         return Hearing((Step.FAIL,))
     if instruction.withdrawal is Withdrawal.ASKED:
         if instruction.can(Step.RETRY_LATER):
             return Hearing((Step.RETRY_LATER, Step.WITHDRAW))
         return Hearing((Step.WITHDRAW_CONFIRMED,))
+    if instruction.attempt >= policy.attempts_max:
+        return Hearing((Step.FAIL,))
     if outcome.retry is Retry.SAME_NUMBER_LATER:
         return Hearing((Step.RETRY_LATER,))
     if instruction.generation >= policy.generations_max:
@@ -221,7 +222,7 @@ def hear_after_the_end(
     is_over = instruction.state in {State.FAILED, State.WITHDRAWN}
     match outcome:
         case said.Succeeded() | said.Bounced() if not _is_what_was_asked(instruction, outcome):
-            return _contradicted(snapshot, instruction, outcome)
+            return contradicted(snapshot, instruction, outcome)
         case said.Succeeded() if is_over:
             return walk(now, payment, instruction, (Step.EFFECT,), evidence=evidence)
         case said.Bounced() if is_over:
@@ -231,9 +232,9 @@ def hear_after_the_end(
             bounced = replace(instruction, failure=_failure_in(outcome))
             return walk(now, payment, bounced, (Step.BOUNCE,), evidence=evidence)
         case said.Succeeded() if _is_another_effect(instruction, outcome):
-            return _contradicted(snapshot, instruction, outcome)
+            return contradicted(snapshot, instruction, outcome)
         case said.Declined() | said.Withdrawn() if instruction.state is State.SUCCEEDED:
-            return _contradicted(snapshot, instruction, outcome)
+            return contradicted(snapshot, instruction, outcome)
         case _:
             return Accepted()
 
@@ -244,7 +245,7 @@ def _is_another_effect(instruction: Instruction, outcome: said.Succeeded) -> boo
     return known != "" and told not in ("", known)
 
 
-def _contradicted(snapshot: Snapshot, instruction: Instruction, outcome: Outcome) -> Accepted:
+def contradicted(snapshot: Snapshot, instruction: Instruction, outcome: Outcome) -> Accepted:
     evidence = outcome.evidence
     case = open_case(
         CaseKind.CONTRADICTION,

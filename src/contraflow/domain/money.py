@@ -10,6 +10,7 @@ from msgspec import Struct
 from contraflow.errors import ErrorCode
 
 AMOUNT_MINOR_MAX = 10**15  # A batch of such amounts still fits 63 bits; see engine/limits.py.
+DIGITS_MAX = 32  # Of an amount as text, leading zeros included.
 
 
 class Money(Struct, frozen=True, gc=False):
@@ -84,4 +85,6 @@ def money_of_decimal(text: str, currency: str) -> Money:
         raise AmountInvalid(
             ErrorCode.AMOUNT_INVALID, f"amount: {currency} is written with {exponent} decimals"
         )
+    if len(digits) > DIGITS_MAX:
+        raise AmountInvalid(ErrorCode.AMOUNT_INVALID, "amount: above 10^15")
     return money_of(int(digits), currency)

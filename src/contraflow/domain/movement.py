@@ -176,7 +176,8 @@ def _pay(turn: Turn, step: Step, payment: Payment, minor: int, now: int) -> Chan
             return Change(payment, PaymentStep.START)
         case Turn.CONFIRMS | Turn.HAPPENS if payment.capturing is Capturing.MANUAL:
             paid = amounts.authorize(payment, minor, now)
-            has_moved = paid.can(PaymentStep.AUTHORIZE)
+            is_news = paid.authorized > payment.authorized
+            has_moved = is_news and paid.can(PaymentStep.AUTHORIZE)
             return Change(paid, PaymentStep.AUTHORIZE if has_moved else None, minor)
         case Turn.CONFIRMS | Turn.HAPPENS:
             return Change(amounts.capture(payment, minor, now), PaymentStep.CAPTURE, minor)

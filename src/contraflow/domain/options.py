@@ -100,7 +100,9 @@ def _why_not(kind: Kind, payment: Payment) -> ErrorCode | None:
     if kind is Kind.VOID:
         if payment.state in UNPAID:
             return ErrorCode.PAYMENT_NOT_AUTHORIZED
-        return None if payment.capturable else ErrorCode.PAYMENT_CAPTURED
+        if payment.capturable:
+            return None
+        return ErrorCode.PAYMENT_CAPTURED if payment.captured else ErrorCode.CANCEL_IN_PROGRESS
     if payment.state not in UNPAID:
         return ErrorCode.PAYMENT_CAPTURED if payment.captured else ErrorCode.STATE_FORBIDS
     return ErrorCode.CANCEL_IN_PROGRESS if payment.closing else None

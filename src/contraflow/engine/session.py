@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from contraflow.domain.decision import Answer
+from contraflow.domain.commands import RequestReversal
+from contraflow.domain.decide.reversal import decide_reversal
+from contraflow.domain.decision import NO_OBJECTION, Answer, Decision
 from contraflow.domain.ids import POLICY_PREFIX, instruction_id_for, tenant_of
 from contraflow.domain.instruction import Instruction
+from contraflow.domain.policy import Policy
+from contraflow.domain.snapshot import Snapshot
 from contraflow.engine.bell import Bell
 from contraflow.engine.limits import BREATH_MS, DRAIN_MS_MAX
 from contraflow.engine.loops import commit_loop
@@ -53,6 +57,24 @@ def successor_id(instruction: Instruction) -> str:
     payment_id = instruction.payment_id
     key = f"{tenant_of(payment_id)}/{POLICY_PREFIX}{instruction.instruction_id}"
     return instruction_id_for(payment_id=payment_id, key=key)
+
+
+def foresee(views: Views, policy: Policy, command: RequestReversal, now: int) -> Decision:
+    """What the rules would say now, risk rules apart; nothing is asked for."""
+    payment = views.payment(command.payment_id)
+    own = views.instructions_of(command.payment_id)
+    snapshot = Snapshot(
+        now=now,
+        policy=policy,
+        payments={} if payment is None else {payment.payment_id: payment},
+        instructions={instruction.instruction_id: instruction for instruction in own},
+        numbers={},
+        facts={},
+        cases={},
+        holds=(),
+        quarantined=(),
+    )
+    return decide_reversal(snapshot, command, NO_OBJECTION)
 
 
 async def drain(parts: Parts) -> None:

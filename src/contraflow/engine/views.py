@@ -15,7 +15,6 @@ from contraflow.domain.lifecycle import State
 from contraflow.domain.money import Money, decimal_text
 from contraflow.domain.options import Options
 from contraflow.domain.payment import Payment
-from contraflow.domain.plan import Leg
 from contraflow.store import Views
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -193,9 +192,6 @@ def instruction_view(instruction: Instruction) -> InstructionView:
 
 
 def options_view(options: Options) -> OptionsView:
-    def view(leg: Leg) -> LegView:
-        return LegView(kind=leg.kind, amount=money_view(leg.minor, options.currency))
-
     return OptionsView(
         payment=name_of(options.payment_id),
         options=tuple(
@@ -210,9 +206,13 @@ def options_view(options: Options) -> OptionsView:
             )
             for option in options.options
         ),
-        plan=tuple(view(leg) for leg in options.plan),
+        plan=tuple(leg_view(leg.kind, leg.minor, options.currency) for leg in options.plan),
         recommended=options.recommended,
     )
+
+
+def leg_view(kind: str, minor: int, currency: str) -> LegView:
+    return LegView(kind=kind, amount=money_view(minor, currency))
 
 
 def case_views(views: Views, tenant: str) -> list[CaseView]:

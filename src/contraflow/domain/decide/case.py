@@ -25,6 +25,9 @@ def decide_resolution(snapshot: Snapshot, command: ResolveCase) -> Decision:
     if case is not None:
         return _close(snapshot, command, case)
     assert instruction is not None
+    terms = snapshot.policy.terms[instruction.channel]
+    if command.resolution is Resolution.REDIRECT and not terms.same_number_again:
+        return Refused(ErrorCode.CHANNEL_UNABLE, "it could act twice")
     if instruction.state is not State.ATTENTION or command.resolution is Resolution.CLOSED:
         return Refused(ErrorCode.STATE_FORBIDS, instruction.state)
     if not command.evidence.strip():
@@ -51,9 +54,6 @@ def _resolve(snapshot: Snapshot, command: ResolveCase, instruction: Instruction)
         case Resolution.FAILED:
             steps = (Step.RESOLVE_FAILED,)
         case Resolution.REDIRECT | Resolution.CLOSED:
-            terms = snapshot.policy.terms[instruction.channel]
-            if instruction.in_doubt and not terms.same_number_again:
-                return Refused(ErrorCode.CHANNEL_UNABLE, "it could act twice")
             # The next mark sends it; until then it stays with the operator.
             taken = replace(taken, waiting=Waiting.REDIRECT, due_at=now)
             return Accepted(instructions=(taken,))

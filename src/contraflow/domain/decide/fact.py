@@ -12,8 +12,8 @@ from contraflow.domain.decide.outcome import with_fall_through
 from contraflow.domain.decision import Accepted, Decision
 from contraflow.domain.events import CaseClosed, CaseOpened, PaymentMoved
 from contraflow.domain.facts import BookedFact, FactKind, FactState, notice_id_for
-from contraflow.domain.hearing import hear
-from contraflow.domain.lifecycle import ENDED, UNPAID, PaymentState, PaymentStep
+from contraflow.domain.hearing import contradicted, hear
+from contraflow.domain.lifecycle import ENDED, UNSENT, PaymentState, PaymentStep
 from contraflow.domain.observation import (
     Answered,
     Authorized,
@@ -23,6 +23,7 @@ from contraflow.domain.observation import (
     Observation,
     RefundedElsewhere,
 )
+from contraflow.domain.outcome import Bounced, Proof, Succeeded
 from contraflow.domain.payment import Payment
 from contraflow.domain.snapshot import Snapshot
 
@@ -66,7 +67,7 @@ def apply(snapshot: Snapshot, channel: str, told: Observation) -> Accepted | Non
     """None if we know no such object, or know it in another currency or at another channel."""
     fact = told.fact
     if isinstance(fact, Answered):
-        return _hear(snapshot, fact)
+        return _hear(snapshot, channel, fact)
     payment = snapshot.payments.get(fact.payment_id)
     if payment is None or payment.channel != channel:
         return None
@@ -86,14 +87,17 @@ def apply(snapshot: Snapshot, channel: str, told: Observation) -> Accepted | Non
             return book_refund_elsewhere(snapshot, payment, fact, told.evidence)
 
 
-def _hear(snapshot: Snapshot, fact: Answered) -> Accepted | None:
+def _hear(snapshot: Snapshot, channel: str, fact: Answered) -> Accepted | None:
     instruction_id = snapshot.numbers.get(fact.number)
     instruction = snapshot.instructions.get(instruction_id or "")
-    if instruction is None:
+    if instruction is None or instruction.channel != channel:
         return None
-    if instruction.number != fact.number or instruction.attempt == 0:
-        # An old number is proven dead, and a new one was never sent: nothing to learn.
-        return Accepted()
+    if instruction.number != fact.number or instruction.state in UNSENT:
+        # An old number is proven dead, and this one is not on its way: neither can have acted.
+        has_acted = isinstance(fact.outcome, Succeeded | Bounced)
+        is_proven = fact.outcome.evidence.proof is not Proof.NONE
+        contradicts = has_acted and is_proven
+        return contradicted(snapshot, instruction, fact.outcome) if contradicts else Accepted()
     payment = snapshot.payments[instruction.payment_id]
     heard = hear(snapshot, payment, instruction, fact.outcome, asked_at=None, again_at=None)
     return with_fall_through(heard)
@@ -102,10 +106,13 @@ def _hear(snapshot: Snapshot, fact: Answered) -> Accepted | None:
 def _authorize(
     snapshot: Snapshot, payment: Payment, fact: Authorized, told: Observation
 ) -> Accepted:
-    if payment.state not in {*UNPAID, *ENDED}:
-        return Accepted(payment=payment)
     now, minor = snapshot.now, fact.amount.minor
+    if minor <= payment.authorized:
+        # Old news: it may have been captured or voided since.
+        return Accepted(payment=payment)
     paid = amounts.authorize(payment, minor, now)
+    if not paid.can(PaymentStep.AUTHORIZE):
+        return Accepted(payment=paid)
     paid = amounts.move(paid, PaymentStep.AUTHORIZE)
     moved = PaymentMoved(PaymentStep.AUTHORIZE, paid, minor, 0, told.evidence)
     cases: tuple[Case, ...] = ()

@@ -33,6 +33,6 @@ def _decide(snapshot: Snapshot, instruction_id: str, step: Step) -> Decision:
 
 def freed(instruction: Instruction, step: Step, now: int) -> Instruction:
     """It as it goes on: due now, and no longer under the deadline of the hold."""
-    failure = "rejected" if step is Step.REJECT else instruction.failure
+    failure = {Step.REJECT: "rejected", Step.EXPIRE: "expired"}.get(step, instruction.failure)
     lease = instruction.lease + 1
     return replace(instruction, lease=lease, due_at=now, failure=failure)

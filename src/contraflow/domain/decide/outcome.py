@@ -13,6 +13,7 @@ from contraflow.domain.fencing import fenced
 from contraflow.domain.hearing import hear
 from contraflow.domain.instruction import Instruction, Withdrawal
 from contraflow.domain.lifecycle import FINAL, State
+from contraflow.domain.outcome import Retry
 from contraflow.domain.snapshot import Snapshot
 from contraflow.errors import ErrorCode
 
@@ -54,7 +55,10 @@ def with_fall_through(heard: Accepted) -> Accepted:
 def _hear_of_withdrawal(instruction: Instruction, command: RecordOutcome) -> Accepted:
     """The channel goes on, or we do not know: the instruction itself is as open as before."""
     lease, due_at = instruction.lease + 1, command.again_at
-    if not isinstance(command.outcome, said.Accepted | said.Declined):
+    is_busy = isinstance(command.outcome, said.Declined) and (
+        command.outcome.retry is Retry.SAME_NUMBER_LATER
+    )
+    if is_busy or not isinstance(command.outcome, said.Accepted | said.Declined):
         return Accepted(instructions=(replace(instruction, lease=lease, due_at=due_at),))
     refused = replace(
         instruction,

@@ -29,6 +29,9 @@ def decide_sent(snapshot: Snapshot, command: MarkSent) -> Decision:
     is_stopped = step is Step.RESEND and instruction.withdrawal is Withdrawal.ASKED
     if not instruction.can(step) or is_stopped:
         return Refused(ErrorCode.STATE_FORBIDS, f"{instruction.state} cannot {step}")
+    terms = snapshot.policy.terms[instruction.channel]
+    if step is Step.RESEND and instruction.in_doubt and not terms.same_number_again:
+        return Refused(ErrorCode.CHANNEL_UNABLE, "it could act twice")
     if is_on_hold(snapshot, instruction):
         return Refused(ErrorCode.STATE_FORBIDS, "hold mode")
     if instruction.attempt >= snapshot.policy.attempts_max and step is not Step.REDIRECT:

@@ -29,8 +29,9 @@ CREATE TABLE payment (
     created_at INTEGER NOT NULL,
     labels TEXT NOT NULL,
     -- What may change:
-    state TEXT NOT NULL CHECK (state IN (
-        'created', 'pending', 'authorized', 'captured', 'canceled', 'failed', 'expired')),
+    state TEXT NOT NULL CHECK (
+        state = 'created' OR state = 'pending' OR state = 'authorized' OR state = 'captured' OR
+        state = 'canceled' OR state = 'failed' OR state = 'expired'),
     authorized INTEGER NOT NULL CHECK (authorized BETWEEN 0 AND 1000000000000000),
     capture_in_flight INTEGER NOT NULL CHECK (capture_in_flight BETWEEN 0 AND 1000000000000000),
     captured INTEGER NOT NULL CHECK (captured BETWEEN 0 AND 1000000000000000),
@@ -61,10 +62,11 @@ CREATE TABLE instruction (
     instruction_id TEXT NOT NULL PRIMARY KEY,
     payment_id TEXT NOT NULL,
     channel TEXT NOT NULL,
-    kind TEXT NOT NULL CHECK (kind IN ('pay', 'capture', 'close', 'void', 'refund')),
-    mode TEXT NOT NULL CHECK (mode IN (
-        'synchronous_cancel', 'asynchronous_cancel', 'synchronous_refund', 'asynchronous_refund',
-        'none')),
+    kind TEXT NOT NULL CHECK (
+        kind = 'pay' OR kind = 'capture' OR kind = 'close' OR kind = 'void' OR kind = 'refund'),
+    mode TEXT NOT NULL CHECK (
+        mode = 'synchronous_cancel' OR mode = 'asynchronous_cancel' OR
+        mode = 'synchronous_refund' OR mode = 'asynchronous_refund' OR mode = 'none'),
     minor INTEGER NOT NULL CHECK (minor BETWEEN 1 AND 1000000000000000), -- I9
     currency TEXT NOT NULL,
     key TEXT NOT NULL,
@@ -74,13 +76,17 @@ CREATE TABLE instruction (
     requested_at INTEGER NOT NULL,
     labels TEXT NOT NULL,
     -- What may change:
-    state TEXT NOT NULL CHECK (state IN (
-        'held', 'accepted', 'sent', 'pending', 'unknown', 'attention', 'succeeded', 'failed',
-        'withdrawn', 'bounced')),
+    state TEXT NOT NULL CHECK (
+        state = 'held' OR state = 'accepted' OR state = 'sent' OR state = 'pending' OR
+        state = 'unknown' OR state = 'attention' OR state = 'succeeded' OR state = 'failed' OR
+        state = 'withdrawn' OR state = 'bounced'),
     number TEXT NOT NULL UNIQUE,
     generation INTEGER NOT NULL CHECK (generation >= 0),
-    withdrawal TEXT NOT NULL CHECK (withdrawal IN ('none', 'asked', 'refused', 'done')),
-    waiting TEXT NOT NULL CHECK (waiting IN ('', 'undo_window', 'review', 'redirect')),
+    withdrawal TEXT NOT NULL CHECK (
+        withdrawal = 'none' OR withdrawal = 'asked' OR withdrawal = 'refused' OR
+        withdrawal = 'done'),
+    waiting TEXT NOT NULL CHECK (
+        waiting = '' OR waiting = 'undo_window' OR waiting = 'review' OR waiting = 'redirect'),
     sequence INTEGER NOT NULL CHECK (sequence > 0),
     due_at INTEGER,
     deadline_at INTEGER,
@@ -94,7 +100,8 @@ CREATE TABLE instruction (
     reference TEXT NOT NULL,
     failure TEXT NOT NULL,
     CHECK ((attempt = 0) = (leave_by IS NULL)),
-    CHECK ((state IN ('succeeded', 'failed', 'withdrawn', 'bounced')) = (final_at IS NOT NULL)),
+    CHECK ((
+        state = 'succeeded' OR state = 'failed' OR state = 'withdrawn' OR state = 'bounced') = (final_at IS NOT NULL)),
     CHECK (final_at IS NULL OR due_at IS NULL),
     CHECK (state <> 'held' OR deadline_at IS NOT NULL),
     FOREIGN KEY (payment_id, currency) REFERENCES payment (payment_id, currency) -- I9
@@ -146,19 +153,21 @@ CREATE TABLE account (
 
 CREATE TABLE fact (
     fact_id TEXT PRIMARY KEY,
-    kind TEXT NOT NULL CHECK (kind IN ('capture', 'chargeback', 'refund_elsewhere', 'notice')),
+    kind TEXT NOT NULL CHECK (
+        kind = 'capture' OR kind = 'chargeback' OR kind = 'refund_elsewhere' OR kind = 'notice'),
     payment_id TEXT NOT NULL,
     minor INTEGER NOT NULL CHECK (minor BETWEEN 0 AND 1000000000000000),
     currency TEXT NOT NULL,
-    state TEXT NOT NULL CHECK (state IN ('booked', 'opened', 'won', 'lost')),
+    state TEXT NOT NULL CHECK (
+        state = 'booked' OR state = 'opened' OR state = 'won' OR state = 'lost'),
     booked_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE operator_case (
     case_id TEXT PRIMARY KEY,
-    kind TEXT NOT NULL CHECK (kind IN (
-        'attention', 'over_reversal', 'late_fact', 'contradiction', 'parked_fact',
-        'quarantined')),
+    kind TEXT NOT NULL CHECK (
+        kind = 'attention' OR kind = 'over_reversal' OR kind = 'late_fact' OR
+        kind = 'contradiction' OR kind = 'parked_fact' OR kind = 'quarantined'),
     object_id TEXT NOT NULL,
     opened_at INTEGER NOT NULL,
     deadline_at INTEGER NOT NULL,

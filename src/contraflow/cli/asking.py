@@ -1,0 +1,186 @@
+"""Hand a request to the engine, wait for its end if that is wished for, and show the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import msgspec
+import typer
+from msgspec import Struct
+from msgspec.structs import asdict, replace
+
+from contraflow import wiring
+from contraflow.cli import fields, paper
+from contraflow.cli.exits import Exit
+from contraflow.cli.place import Place, reading
+from contraflow.domain.commands import (
+    ClientCommand,
+    CreatePayment,
+    Keyed,
+    RecordPayment,
+    RejectHold,
+    RequestCancel,
+    RequestReversal,
+    ResolveCase,
+    SwitchHold,
+    WithdrawReversal,
+)
+from contraflow.domain.decision import Answer, Refused, Told
+from contraflow.domain.ids import name_of
+from contraflow.domain.instruction import Instruction, Kind, Timing
+from contraflow.domain.lifecycle import State
+from contraflow.engine import loops
+from contraflow.engine.intake import submit
+from contraflow.engine.papers import ReceiptBody
+from contraflow.engine.session import lineage, rest, start_intake
+from contraflow.engine.views import (
+    InstructionView,
+    PaymentView,
+    instruction_view,
+    payment_view,
+)
+from contraflow.engine.waiting import AT_REST
+from contraflow.store import Views
+from contraflow.wire import canonical
+
+K = TypeVar("K", bound=Keyed)
+CREATING = (CreatePayment, RecordPayment, SwitchHold)  # They may make a new database.
+UNASKED = ("key", "fingerprint", "line", "timing")  # No part of what is asked for.
+
+
+class Complaint(Struct, frozen=True):
+    code: str
+    detail: str
+
+
+class Reply(Struct, frozen=True, kw_only=True):
+    """The receipt is the same for ever, byte for byte; what follows it is as of now."""
+
+    key: str
+    is_replayed: bool
+    receipt: msgspec.Raw | None
+    error: Complaint | None
+    payment: PaymentView | None
+    instructions: tuple[InstructionView, ...]
+
+
+def key_of(place: Place, key: str | None) -> str:
+    return fields.own_key(place.tenant, wiring.fresh_key() if key is None else key)
+
+
+def timing_of(wait: int | None) -> Timing:
+    return Timing.ASYNCHRONOUS if wait is None else Timing.SYNCHRONOUS
+
+
+def fingerprinted(route: str, command: K, **instead: object) -> K:
+    """With the fingerprint of the route and every business field.
+
+    What was not given is left out, so that a field of a later version changes no old fingerprint.
+    """
+    asked = {name: value for name, value in asdict(command).items() if name not in UNASKED}
+    asked = {name: value for name, value in (asked | instead).items() if is_given(value)}
+    return replace(command, fingerprint=canonical.fingerprint({"route": route, **asked}))
+
+
+def is_given(value: object) -> bool:
+    return value is not None and value is not False and value != ""
+
+
+def ask(place: Place, command: ClientCommand, wait: int | None = None) -> None:
+    """Ends with the exit code that fits."""
+    answer = told_by_engine(place, command, wait)
+    with reading(place) as views:
+        reply, code = reply_to(views, command, answer, has_waited=wait is not None)
+    if place.as_json:
+        paper.print_json(reply)
+    else:
+        print_reply(reply)
+    raise typer.Exit(code)
+
+
+def told_by_engine(place: Place, command: ClientCommand, wait: int | None) -> Answer:
+    """Without a wait it is only decided and kept, and `contraflow work` does the rest."""
+
+    async def work(embedded: wiring.Embedded) -> Answer:
+        answer = await submit(embedded.parts.intake, command)
+        if wait is not None:
+            with reading(place) as views:
+                await rest(embedded.parts, views, ids_in(answer), wait * 1_000)
+        return answer
+
+    if not isinstance(command, CREATING):
+        wiring.refuse_missing(place.settings)
+    if wait is None:
+        return wiring.run(place.settings, work, start=start_intake)
+    with paper.progress("waiting for its end", total=None, is_quiet=place.as_json):
+        return wiring.run(place.settings, work, start=loops.start)
+
+
+def receipt_in(answer: Answer) -> ReceiptBody | None:
+    if not isinstance(answer, Told):
+        return None
+    return msgspec.json.decode(answer.receipt.body, type=ReceiptBody)
+
+
+def ids_in(answer: Answer) -> list[str]:
+    receipt = receipt_in(answer)
+    return [leg.id for leg in receipt.legs] if receipt else []
+
+
+def reply_to(
+    views: Views, command: ClientCommand, answer: Answer, *, has_waited: bool
+) -> tuple[Reply, Exit]:
+    receipt = receipt_in(answer)
+    error = None
+    if isinstance(answer, Refused):
+        error = Complaint(answer.code, answer.detail)
+    elif receipt is not None and receipt.decision == "refused":
+        error = Complaint(receipt.code, receipt.detail)
+    found = list(lineage(views, ids_in(answer)))
+    payment_id = (receipt.payment if receipt else "") or (found[0].payment_id if found else "")
+    payment = views.payment(payment_id) if payment_id else None
+    reply = Reply(
+        key=name_of(command.key),
+        is_replayed=isinstance(answer, Told) and answer.is_replayed,
+        receipt=msgspec.Raw(answer.receipt.body) if isinstance(answer, Told) else None,
+        error=error,
+        payment=None if payment is None else payment_view(payment),
+        instructions=tuple(instruction_view(instruction) for instruction in found),
+    )
+    code = Exit.REFUSED if error else exit_of(command, found, has_waited=has_waited)
+    return reply, code
+
+
+def exit_of(command: ClientCommand, found: Sequence[Instruction], *, has_waited: bool) -> Exit:
+    """The worst of the ends; what was followed by something else is judged by that."""
+    if isinstance(command, RejectHold | ResolveCase):
+        return Exit.DONE
+    replaced = {i.key.partition("policy:")[2] for i in found}
+    last = [i for i in found if i.instruction_id not in replaced]
+    codes = [_judge(command, instruction, has_waited=has_waited) for instruction in last]
+    return max(codes, default=Exit.DONE)
+
+
+def _judge(command: ClientCommand, instruction: Instruction, *, has_waited: bool) -> Exit:
+    state = instruction.state
+    if state not in AT_REST or state is State.ATTENTION:
+        return Exit.NOT_YET if has_waited else Exit.DONE
+    takes_back = isinstance(command, WithdrawReversal) or (
+        isinstance(command, RequestCancel | RequestReversal) and instruction.kind is Kind.PAY
+    )
+    wished = State.WITHDRAWN if takes_back else State.SUCCEEDED
+    return Exit.DONE if state is wished else Exit.FAILED
+
+
+def print_reply(reply: Reply) -> None:
+    again = " (replayed)" if reply.is_replayed else ""
+    if reply.error is not None:
+        detail = f": {reply.error.detail}" if reply.error.detail else ""
+        paper.print_line(f"refused{again}: {reply.error.code}{detail}")
+    else:
+        paper.print_line(f"accepted{again}")
+    paper.print_line(f"key {reply.key}")
+    paper.print_instructions(reply.instructions)
+    if reply.payment is not None:
+        paper.print_payment(reply.payment)

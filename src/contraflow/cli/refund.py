@@ -1,0 +1,53 @@
+"""Give captured money back."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from contraflow.cli import fields
+from contraflow.cli import parameters as p
+from contraflow.cli.asking import ask, fingerprinted, key_of, timing_of
+from contraflow.cli.place import place_of
+from contraflow.domain.commands import RequestRefund
+
+
+def refund(
+    *,
+    payment: p.PaymentName,
+    minor: p.Minor,
+    currency: p.Currency,
+    expected_refundable: Annotated[
+        str | None, typer.Option(metavar="N", help="Refuse, unless so many minor units are left.")
+    ] = None,
+    capture_id: Annotated[str, typer.Option(metavar="ID", help="Which capture.")] = "",
+    review: Annotated[bool, typer.Option(help="Hold it until a person releases it.")] = False,
+    reason: p.Reason = "",
+    actor: p.Actor = "",
+    payee: p.Payee = "",
+    reference: p.Reference = "",
+    metadata: p.Metadata = None,
+    key: p.Key = None,
+    wait: p.Wait = None,
+    db: p.Database = None,
+    settings: p.SettingsFile = None,
+    tenant: p.Tenant = None,
+    as_json: p.AsJson = False,
+) -> None:
+    """Give captured money back."""
+    place = place_of(db=db, settings_file=settings, tenant=tenant, as_json=as_json)
+    command = RequestRefund(
+        key=key_of(place, key),
+        fingerprint=b"",
+        payment_id=place.id("payment", payment),
+        amount=fields.money(minor, currency),
+        capture_id=fields.optional_name("capture_id", capture_id),
+        expected_refundable=fields.minor_or_none("expected_refundable", expected_refundable),
+        timing=timing_of(wait),
+        for_review=review,
+        labels=fields.labels_of(
+            metadata or (), reason=reason, actor=actor, payee=payee, reference=reference
+        ),
+    )
+    ask(place, fingerprinted("refund", command), wait)

@@ -1,0 +1,44 @@
+"""contraflow replay: a file of commands, on the file's own clock."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+from contraflow.simulation.replay import replay_file, replay_settings
+from contraflow.simulation.replay_rows import read_rows
+
+
+def replay(
+    file: Annotated[Path, typer.Argument(help="CSV, also as .xz.", exists=True, dir_okay=False)],
+    db: Annotated[str, typer.Option("--db", help="The database file.")],
+    tenant: Annotated[str, typer.Option(help="Whose payments they are.")] = "main",
+    fresh_cursor: Annotated[  # noqa: FBT002
+        bool, typer.Option("--fresh-cursor", help="Send every row again, under its old key.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object at the end.")] = False,  # noqa: FBT002
+) -> None:
+    """Play `seq, at, kind, key, target, amount_minor, currency` through the whole engine.
+
+    Killed and started again it goes on; on a database that has seen the whole file it changes
+    nothing and prints the same.
+    """
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, transient=True, disable=not sys.stderr.isatty()) as progress:
+        task = progress.add_task("rows", total=len(read_rows(file)))
+        totals = replay_file(
+            file,
+            replay_settings(db, tenant),
+            on_row=lambda count: progress.advance(task, count),
+            fresh_cursor=fresh_cursor,
+        )
+    if as_json:
+        typer.echo(msgspec.json.encode(totals).decode())
+        return
+    for name, value in totals.items():
+        typer.echo(f"{name:24} {value}")
