@@ -8,6 +8,7 @@ from typing import Any
 import apsw
 
 TABLES = ("payment", "instruction", "receipt", "event", "entry", "account", "fact", "operator_case")
+COLUMNS = "SELECT name FROM pragma_table_info(?) ORDER BY cid"
 
 
 def assert_same_rows(one: Path, other: Path, but: tuple[str, ...]) -> None:
@@ -22,9 +23,15 @@ def assert_same_rows(one: Path, other: Path, but: tuple[str, ...]) -> None:
 
 def rows_of(path: Path, table: str, but: tuple[str, ...]) -> list[dict[str, Any]]:
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+    names = [row[0] for row in connection.execute(COLUMNS, (table,))]
     cursor = connection.execute(f"SELECT * FROM {table}")  # noqa: S608 a name of ours
-    names = [column[0] for column in cursor.description_full] if table else []
     rows = [dict(zip(names, row, strict=True)) for row in cursor]
     connection.close()
     kept = [{name: value for name, value in row.items() if name not in but} for row in rows]
     return sorted(kept, key=repr)
+
+
+def bytes_of_bodies(path: Path) -> int:
+    return sum(
+        len(row["body"]) for table in ("event", "receipt") for row in rows_of(path, table, ())
+    )

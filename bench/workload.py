@@ -107,21 +107,20 @@ def mark(accepted: Instruction, now: int) -> MarkSent:
 
 
 def outcome(sent: Instruction, now: int) -> RecordOutcome:
-    """The proof and the digests that a signed answer would have."""
-    number = sent.number.encode()
-    said = Succeeded(
-        sent.amount,
-        sent.payment_id,
-        f"bank_{sent.number[:12]}",
-        Evidence(
-            proof=Proof.SIGNATURE,
-            code="succeeded",
-            status=200,
-            request_sha256=hashlib.sha256(b"request" + number).hexdigest(),
-            reply_sha256=hashlib.sha256(b"reply" + number).hexdigest(),
-        ),
-    )
+    said = said_of(sent.number, sent.amount, sent.payment_id)
     return RecordOutcome(fence=sent.fence, outcome=said, asked_at=now, again_at=now + AGAIN_MS)
+
+
+def said_of(number: str, amount: Money, payment_id: str) -> Succeeded:
+    """With the proof and the digests of a signed answer."""
+    evidence = Evidence(
+        proof=Proof.SIGNATURE,
+        code="succeeded",
+        status=200,
+        request_sha256=hashlib.sha256(f"request {number}".encode()).hexdigest(),
+        reply_sha256=hashlib.sha256(f"reply {number}".encode()).hexdigest(),
+    )
+    return Succeeded(amount, payment_id, f"bank_{number[:12]}", evidence)
 
 
 # Whole lives.

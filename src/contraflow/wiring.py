@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,7 @@ from contraflow.errors import ContraflowError, PluginInvalid, StoreUnwritable
 from contraflow.outside import Runtime, Transport
 from contraflow.outside.bank import Bank
 from contraflow.outside.bank_book import FileBook
+from contraflow.outside.bank_scripts import GROUPS, Script
 from contraflow.outside.bank_scripts import Script
 from contraflow.outside.entropy import new_key, new_name
 from contraflow.outside.event_loop import EventLoop, wall_clock_ms
@@ -249,3 +250,15 @@ def lines_of(settings: Settings, source: str) -> Mapping[int, str]:
         return views.lines(source)
     finally:
         views.close()
+
+
+def scripts_by_group() -> Mapping[str, Sequence[str]]:
+    """The faults of the sandbox's bank, without the one that no engine can undo: acting twice."""
+    return {
+        group: [script for script in scripts if script is not Script.IGNORE_IDEMPOTENCY]
+        for group, scripts in GROUPS.items()
+    }
+
+
+def bank_is_quiet(embedded: Embedded) -> bool:
+    return embedded.bank.next_due() is None

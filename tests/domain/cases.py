@@ -245,5 +245,3 @@ def first_of(codes: Iterable[ErrorCode]) -> ErrorCode:
 
 def proven(outcome: Outcome) -> Outcome:
     return replace(outcome, evidence=SIGNED)
-
-

@@ -59,9 +59,7 @@ def test_what_was_never_sent_or_certainly_did_not_arrive_has_expired(attempt: in
 @pytest.mark.parametrize("state", [State.SENT, State.PENDING, State.UNKNOWN, State.ATTENTION])
 def test_what_the_channel_may_know_is_only_begun_to_be_closed(state: State) -> None:
     before = payment(PENDING, expires_at=NOW)
-    decision = accepted(
-        decide_expiry(snapshot(before, instruction(state, Kind.PAY)), EXPIRE)
-    )
+    decision = accepted(decide_expiry(snapshot(before, instruction(state, Kind.PAY)), EXPIRE))
 
     assert paid(decision).state is PENDING
     assert paid(decision).expires_at is None

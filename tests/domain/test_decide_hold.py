@@ -32,9 +32,7 @@ def reject(state: Snapshot) -> Decision:
         *((ErrorCode.STATE_FORBIDS, in_state(state)) for state in State if state is not State.HELD),
     ],
 )
-def test_refused(
-    code: ErrorCode, state: Snapshot, decide: Callable[[Snapshot], Decision]
-) -> None:
+def test_refused(code: ErrorCode, state: Snapshot, decide: Callable[[Snapshot], Decision]) -> None:
     assert refused(decide(state)) is code
 
 

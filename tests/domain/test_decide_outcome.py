@@ -158,9 +158,7 @@ def test_an_authorisation_that_was_voided_in_the_meantime_does_not_rise_again() 
     """A notice told of the authorisation first, and everything was voided since."""
     paying = instruction(State.PENDING, Kind.PAY)
     voided = payment(PaymentState.CANCELED, authorized=1_000, voided=1_000)
-    command = record(
-        said.Succeeded(yuan(1_000), PAYMENT_ID, evidence=SIGNED), fence=paying.fence
-    )
+    command = record(said.Succeeded(yuan(1_000), PAYMENT_ID, evidence=SIGNED), fence=paying.fence)
     decision = decide_outcome(snapshot(voided, paying), command)
 
     assert paid(decision).state is PaymentState.CANCELED

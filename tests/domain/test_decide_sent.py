@@ -171,9 +171,7 @@ def test_the_refund_of_a_reversal_waits_and_an_independent_one_does_not() -> Non
     assert only(going).state is State.SENT
 
 
-@pytest.mark.parametrize(
-    ("deadline_at", "expected"), [(None, NOW + DAY_MS), (NOW + 7, NOW + 7)]
-)
+@pytest.mark.parametrize(("deadline_at", "expected"), [(None, NOW + DAY_MS), (NOW + 7, NOW + 7)])
 def test_what_waits_has_a_deadline_that_does_not_move(
     deadline_at: int | None, expected: int
 ) -> None:

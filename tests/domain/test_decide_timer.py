@@ -15,7 +15,9 @@ def fire(attempt: int = 0, lease: int = 3) -> FireTimer:
     return FireTimer(fence=Fence(REVERSAL_ID, attempt, lease))
 
 
-def waiting(state: State = State.HELD, deadline_at: int | None = NOW, **changes: object) -> Snapshot:
+def waiting(
+    state: State = State.HELD, deadline_at: int | None = NOW, **changes: object
+) -> Snapshot:
     return in_state(state, deadline_at=deadline_at, **changes)
 
 

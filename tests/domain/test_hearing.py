@@ -588,5 +588,3 @@ def test_the_patience_of_the_policy_is_what_counts() -> None:
 
     assert after(State.PENDING, said.Accepted(), rules=patient) is State.PENDING
     assert after(State.PENDING, said.Accepted(), rules=hasty) is State.ATTENTION
-
-

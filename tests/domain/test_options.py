@@ -114,7 +114,8 @@ def test_until_when(one: Payment, kind: Kind, until: int | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "refunds", "left"), [("tight", 0, 2), ("tight", 2, 0), ("tight", 3, 0), ("", 3, None)]
+    ("method", "refunds", "left"),
+    [("tight", 0, 2), ("tight", 2, 0), ("tight", 3, 0), ("", 3, None)],
 )
 def test_how_many_refunds_are_left(method: str, refunds: int, left: int | None) -> None:
     assert option(payment(method=method, refunds=refunds), Kind.REFUND).refunds_left == left

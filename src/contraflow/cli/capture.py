@@ -18,7 +18,9 @@ def capture(
     payment: p.PaymentName,
     minor: p.SomeMinor = None,
     currency: p.SomeCurrency = None,
-    recorded: Annotated[bool, typer.Option(help="It was captured elsewhere: record it.")] = False,
+    recorded: Annotated[
+        bool, typer.Option("--recorded", help="Captured elsewhere: record it.")
+    ] = False,
     key: p.Key = None,
     wait: p.Wait = None,
     db: p.Database = None,

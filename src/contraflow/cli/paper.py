@@ -29,6 +29,10 @@ def print_json(value: object) -> None:
     sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
 
 
+def flush() -> None:
+    sys.stdout.flush()
+
+
 def print_line(text: str) -> None:
     paper().print(text)
 

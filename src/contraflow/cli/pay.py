@@ -16,6 +16,19 @@ from contraflow.domain.commands import CreatePayment, RecordPayment
 from contraflow.domain.money import Money
 from contraflow.domain.payment import Capturing
 
+Channel = Annotated[str, typer.Option(help="As the settings name it.")]
+Method = Annotated[str, typer.Option(help="As the channel names it.")]
+Instrument = Annotated[str, typer.Option(help="What is paid with.")]
+ScriptName = Annotated[
+    str, typer.Option(help="What the sandbox does to reversals; pay_NAME: to the payment.")
+]
+IsCaptured = Annotated[bool, typer.Option("--captured", help="Captured elsewhere: record it.")]
+IsAuthorized = Annotated[
+    bool, typer.Option("--authorized", help="Authorised elsewhere: record it.")
+]
+IsManual = Annotated[bool, typer.Option("--manual", help="Authorise only; capture it later.")]
+ExpiresIn = Annotated[str | None, typer.Option(metavar="15m", help="How long the payer may pay.")]
+
 
 class Particulars(Struct, frozen=True, kw_only=True):
     """What a payment is told to be, whichever way it came."""
@@ -34,20 +47,14 @@ def pay(
     payment: p.PaymentName,
     minor: p.Minor,
     currency: p.Currency,
-    channel: Annotated[str, typer.Option(help="As the settings name it.")] = "sandbox",
-    method: Annotated[str, typer.Option(help="As the channel names it.")] = "",
-    instrument: Annotated[str, typer.Option(help="What is paid with.")] = "",
-    script: Annotated[
-        str, typer.Option(help="What the sandbox does to reversals; pay_NAME: to the payment.")
-    ] = "",
-    captured: Annotated[bool, typer.Option(help="It was captured elsewhere: record it.")] = False,
-    authorized: Annotated[
-        bool, typer.Option(help="It was authorised elsewhere: record it.")
-    ] = False,
-    manual: Annotated[bool, typer.Option(help="Authorise only; capture it later.")] = False,
-    expires_in: Annotated[
-        str | None, typer.Option(metavar="15m", help="How long the payer may pay.")
-    ] = None,
+    channel: Channel = "sandbox",
+    method: Method = "",
+    instrument: Instrument = "",
+    script: ScriptName = "",
+    captured: IsCaptured = False,
+    authorized: IsAuthorized = False,
+    manual: IsManual = False,
+    expires_in: ExpiresIn = None,
     customer: p.Customer = "",
     reference: p.Reference = "",
     metadata: p.Metadata = None,

@@ -12,17 +12,21 @@ from contraflow.cli.asking import ask, fingerprinted, key_of, timing_of
 from contraflow.cli.place import place_of
 from contraflow.domain.commands import RequestRefund
 
+ExpectedRefundable = Annotated[
+    str | None, typer.Option(metavar="N", help="Refuse, unless so many minor units are left.")
+]
+CaptureName = Annotated[str, typer.Option(metavar="ID", help="Which capture.")]
+ForReview = Annotated[bool, typer.Option("--review", help="Hold it until a person releases it.")]
+
 
 def refund(
     *,
     payment: p.PaymentName,
     minor: p.Minor,
     currency: p.Currency,
-    expected_refundable: Annotated[
-        str | None, typer.Option(metavar="N", help="Refuse, unless so many minor units are left.")
-    ] = None,
-    capture_id: Annotated[str, typer.Option(metavar="ID", help="Which capture.")] = "",
-    review: Annotated[bool, typer.Option(help="Hold it until a person releases it.")] = False,
+    expected_refundable: ExpectedRefundable = None,
+    capture_id: CaptureName = "",
+    review: ForReview = False,
     reason: p.Reason = "",
     actor: p.Actor = "",
     payee: p.Payee = "",

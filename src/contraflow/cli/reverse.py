@@ -26,7 +26,7 @@ def reverse(
     payment: p.PaymentName,
     minor: p.SomeMinor = None,
     currency: p.SomeCurrency = None,
-    plan: Annotated[bool, typer.Option(help="Only show what would be done.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Only show what would be done.")] = False,
     reason: p.Reason = "",
     actor: p.Actor = "",
     payee: p.Payee = "",

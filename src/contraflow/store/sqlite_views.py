@@ -115,7 +115,10 @@ class SqliteViews:
 
     def damage(self) -> list[str]:
         """What the database itself finds wrong with its file; empty where all is well."""
-        return [row[0] for row in self._rows(ask.QUICK_CHECK) if row[0] != "ok"]
+        try:
+            return [row[0] for row in self._rows(ask.QUICK_CHECK) if row[0] != "ok"]
+        except apsw.CorruptError as error:
+            return [str(error)]
 
     def contents(self) -> Contents:
         return contents_of(self.connection)

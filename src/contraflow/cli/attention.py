@@ -1,0 +1,70 @@
+"""The operator's queue: what waits for a person, and what a person decides."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from contraflow.cli import fields, paper
+from contraflow.cli import parameters as p
+from contraflow.cli.asking import ask, fingerprinted, key_of
+from contraflow.cli.place import place_of, reading
+from contraflow.domain.commands import Resolution, ResolveCase
+from contraflow.engine.views import case_views
+
+attention = typer.Typer(help="What waits for a person's decision.")
+CaseName = Annotated[str, typer.Argument(metavar="ID", help="As listed.")]
+Decided = Annotated[
+    Resolution, typer.Argument(help="`closed` is for cases that are no instruction.")
+]
+InWords = Annotated[str, typer.Option(help="How you know; kept for ever.")]
+
+
+@attention.command("list")
+def list_cases(
+    *,
+    db: p.Database = None,
+    settings: p.SettingsFile = None,
+    tenant: p.Tenant = None,
+    as_json: p.AsJson = False,
+) -> None:
+    """List what waits for a person, the nearest deadline first."""
+    place = place_of(db=db, settings_file=settings, tenant=tenant, as_json=as_json)
+    with reading(place) as views:
+        cases, holds = case_views(views, place.tenant), views.holds()
+    if as_json:
+        paper.print_json({"cases": cases, "holds": holds})
+        return
+    paper.print_cases(cases)
+    for scope in holds:
+        paper.print_line(f"on hold: {scope}")
+    if not cases:
+        paper.print_line("nothing waits for a person")
+
+
+@attention.command("resolve")
+def resolve(
+    *,
+    case: CaseName,
+    resolution: Decided,
+    evidence: InWords,
+    key: p.Key = None,
+    wait: p.Wait = None,
+    db: p.Database = None,
+    settings: p.SettingsFile = None,
+    tenant: p.Tenant = None,
+    as_json: p.AsJson = False,
+) -> None:
+    """Decide what the engine cannot: it succeeded, it failed, send it again, or close the case."""
+    place = place_of(db=db, settings_file=settings, tenant=tenant, as_json=as_json)
+    if not evidence.strip():
+        raise fields.FieldInvalid("evidence", "empty")
+    command = ResolveCase(
+        key=key_of(place, key),
+        fingerprint=b"",
+        object_id=fields.case_id(place.tenant, case),
+        resolution=resolution,
+        evidence=fields.words("evidence", evidence),
+    )
+    ask(place, fingerprinted("attention/resolve", command), wait)

@@ -1,0 +1,42 @@
+"""Run the engine until somebody stops it."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+from contraflow import wiring
+from contraflow.cli import paper
+from contraflow.cli import parameters as p
+from contraflow.cli.place import place_of
+from contraflow.engine.session import drain
+
+STOPPING = (signal.SIGTERM, signal.SIGINT)
+
+
+def work(
+    *,
+    db: p.Database = None,
+    settings: p.SettingsFile = None,
+    tenant: p.Tenant = None,
+    as_json: p.AsJson = False,
+) -> None:
+    """Send, inquire, and take notices until SIGTERM or Ctrl-C; then end within 10 seconds."""
+    place = place_of(db=db, settings_file=settings, tenant=tenant, as_json=as_json)
+    if not as_json:
+        paper.print_line(f"working on {place.settings.database}; Ctrl-C ends it")
+    paper.flush()
+    counts = wiring.run(place.settings, until_stopped)
+    if as_json:
+        paper.print_json({"stopped": True, "counts": counts})
+    else:
+        paper.print_line("stopped")
+
+
+async def until_stopped(embedded: wiring.Embedded) -> dict[str, int]:
+    stopped = asyncio.Event()
+    for each in STOPPING:
+        asyncio.get_running_loop().add_signal_handler(each, stopped.set)
+    await stopped.wait()
+    await drain(embedded.parts)
+    return dict(embedded.parts.counts)
