@@ -55,8 +55,12 @@ def payment_name(number: int) -> str:
 
 
 def neighbourly(number: int) -> str:
+    return payment_name(neighbour_of(number))
+
+
+def neighbour_of(number: int) -> int:
     """Every twentieth refund is of its neighbour's payment."""
-    return payment_name(number - 1 if number % EVERY == SECOND else number)
+    return number - 1 if number % EVERY == SECOND else number
 
 
 def is_repeated(number: int) -> bool:

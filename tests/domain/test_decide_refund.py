@@ -48,7 +48,7 @@ SPOILERS: dict[ErrorCode, dict[str, Any]] = {
 }
 
 
-def ask(  # noqa: PLR0913 one word for each way to spoil it
+def ask(
     *,
     payment_id: str = PAYMENT_ID,
     minor: int = 100,

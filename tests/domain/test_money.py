@@ -1,10 +1,10 @@
 """Is money exact in every currency, and is what is no money refused by name?"""
 
 import math
-import xml.etree.ElementTree as ElementTree
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
+from xml.etree import ElementTree
 
 import msgspec
 import pytest
@@ -120,7 +120,7 @@ def test_what_is_no_amount_is_refused_by_name(minor: object, reason: str) -> Non
 
 @pytest.mark.parametrize("currency", ["XAU", "XXX", "XTS", "cny", "CN", "CNYY", "", 156, None])
 def test_what_is_no_currency_to_pay_in_is_refused_by_name(currency: object) -> None:
-    with pytest.raises(AmountInvalid, match="^currency: ") as caught:
+    with pytest.raises(AmountInvalid, match=r"^currency: ") as caught:
         money_of(100, currency)
 
     assert caught.value.code is ErrorCode.FIELD_INVALID

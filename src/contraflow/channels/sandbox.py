@@ -58,6 +58,7 @@ CARD_ABILITIES = Abilities(
         *(100, 300, 700, 1_500, 2_000),
         *(4_000, 8_000, 15_000, 30_000, 60_000, 300_000, HOUR_MS),
     ),
+    slots=64,
     is_final_at_once=True,
     windows=MappingProxyType(
         {

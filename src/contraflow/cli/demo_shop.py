@@ -59,7 +59,7 @@ def purchases(count: int, seed: int) -> Iterator[Purchase]:
             way = "cancel"
         elif group == "bounce_or_outside":
             way = prng.choice(("refund", "capture_and_refund"))
-        elif not group and number % 20 == 0:
+        elif script == "accept_then_succeed":
             way = "withdraw"
         yield Purchase(number, group, script, way, next(timings))
 

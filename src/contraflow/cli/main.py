@@ -14,6 +14,7 @@ from contraflow.cli.attention import attention
 from contraflow.cli.cancel import cancel
 from contraflow.cli.capture import capture
 from contraflow.cli.complaints import KNOWN, complain, complain_of
+from contraflow.cli.demo import demo
 from contraflow.cli.doctor import doctor
 from contraflow.cli.exits import EPILOG, Exit
 from contraflow.cli.figures import metrics
@@ -46,6 +47,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "work": work,
     "metrics": metrics,
     "doctor": doctor,
+    "demo": demo,
     "replay": replay,
     "simulate": simulate,
 }

@@ -1,6 +1,10 @@
 -- Every table is STRICT: without it a balance beyond 63 bits silently becomes a float.
 -- Times are milliseconds, amounts minor units. The columns of payment and instruction after
 -- `version` are the fields of their structs, in the same order.
+--
+-- Words are compared one by one: for a list of more than two, IN builds a table for every row that
+-- is written (6 of them cost 10 to 170 us an instruction). The tables with many or wide rows keep
+-- a rowid, so that what was written together lies together (per refund 136 us instead of 209).
 
 CREATE TABLE migration (
     number INTEGER PRIMARY KEY,
@@ -100,8 +104,8 @@ CREATE TABLE instruction (
     reference TEXT NOT NULL,
     failure TEXT NOT NULL,
     CHECK ((attempt = 0) = (leave_by IS NULL)),
-    CHECK ((
-        state = 'succeeded' OR state = 'failed' OR state = 'withdrawn' OR state = 'bounced') = (final_at IS NOT NULL)),
+    CHECK ((state = 'succeeded' OR state = 'failed' OR state = 'withdrawn' OR state = 'bounced')
+        = (final_at IS NOT NULL)),
     CHECK (final_at IS NULL OR due_at IS NULL),
     CHECK (state <> 'held' OR deadline_at IS NOT NULL),
     FOREIGN KEY (payment_id, currency) REFERENCES payment (payment_id, currency) -- I9
