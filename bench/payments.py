@@ -45,7 +45,7 @@ def insert_payments(path: Path, count: int) -> None:
 
 
 def settle(store: SqliteStore) -> None:
-    """Everything into the main file, so that it can be copied alone and nobody pays for it later."""
+    """Everything into the main file: it can be copied alone, and no arm pays for it later."""
     store.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
     store.close()
 

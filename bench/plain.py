@@ -255,7 +255,9 @@ def json_of(body: dict[str, Any]) -> bytes:
     return json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
 
 
-def assert_plain_is_even(payments: Path, by_plain: Path, path: Path, numbers: Sequence[int]) -> None:
+def assert_plain_is_even(
+    payments: Path, by_plain: Path, path: Path, numbers: Sequence[int]
+) -> None:
     """The engine leaves the same rows; only their bodies are each one's own JSON."""
     store = copy_of(payments, path)
     live(store, policy(), numbers)

@@ -18,7 +18,6 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -202,7 +201,7 @@ def figures_of(took: dict[str, Took], unit: float, fsync_s: float) -> list[Figur
 
 def keep(lines: Sequence[str]) -> None:
     RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.jsonl"
+    path = RESULTS / time.strftime("%Y%m%dT%H%M%SZ.jsonl", time.gmtime())
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     say(f"kept in {path}")
 

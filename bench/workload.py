@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 
-
 from contraflow.domain.commands import Command, MarkSent, RecordOutcome, RequestRefund
 from contraflow.domain.decision import Accepted, Answer, Told
 from contraflow.domain.ids import qualified
@@ -136,7 +135,7 @@ def live(
     numbers: Sequence[int],
     payment_of: Callable[[int], str] = neighbourly,
 ) -> None:
-    """Three batches in turn: requests, marks, outcomes; what is asked again goes with the first two."""
+    """Three batches in turn: requests, marks, outcomes; repeats go with the first two."""
     for start in range(0, len(numbers), BATCH):
         wave = numbers[start : start + BATCH]
         asked: list[Command] = [request(n, payment_of(n)) for n in wave]

@@ -190,7 +190,8 @@ def names_one_of(enums: set[str], node: ast.expr) -> bool:
 
 
 def test_only_the_store_speaks_sql(module: Path) -> None:
-    if package_of(module) != "store":
+    """But for the sandbox's bank, whose book is its own and no part of ours."""
+    if package_of(module) != "store" and module != SOURCE / "outside" / "bank_book.py":
         for string in strings_in(tree_of(module)):
             assert not SQL.match(str(string.value)), string.value
 

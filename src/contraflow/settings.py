@@ -18,7 +18,7 @@ from contraflow.errors import SettingInvalid
 
 class ChannelSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     plugin: str  # A file of channels/, or a dotted path.
-    credentials: dict[str, str] = {}  # noqa: RUF012 msgspec copies it
+    credentials: dict[str, str] = {}
 
     def __repr__(self) -> str:
         return f"ChannelSettings({self.plugin}, ***)"

@@ -27,7 +27,6 @@ from contraflow.outside import Runtime, Transport
 from contraflow.outside.bank import Bank
 from contraflow.outside.bank_book import FileBook
 from contraflow.outside.bank_scripts import GROUPS, Script
-from contraflow.outside.bank_scripts import Script
 from contraflow.outside.entropy import new_key, new_name
 from contraflow.outside.event_loop import EventLoop, wall_clock_ms
 from contraflow.outside.local_bank import LocalBank

@@ -222,9 +222,7 @@ def test_a_plan_is_shown_and_nothing_is_done(shell: Any, captured: Any) -> None:
     plan = shell("reverse", "pay_1", "--plan")
 
     assert plan == {
-        "plan": [
-            {"kind": "refund", "amount": {"minor": 1050, "currency": "GBP", "text": "10.50"}}
-        ]
+        "plan": [{"kind": "refund", "amount": {"minor": 1050, "currency": "GBP", "text": "10.50"}}]
     }
     assert shell("list")["instructions"] == []
 

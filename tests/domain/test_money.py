@@ -91,6 +91,11 @@ def test_amounts_are_shown_as_people_write_them(money: Money, text: str) -> None
     assert decimal_text(money) == text
 
 
+@pytest.mark.parametrize("minor", [1, AMOUNT_MINOR_MAX])
+def test_the_smallest_and_the_greatest_amount_are_money(minor: int) -> None:
+    assert money_of(minor, "CNY") == Money(minor, "CNY")
+
+
 @pytest.mark.parametrize(
     ("minor", "reason"),
     [

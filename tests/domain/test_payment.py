@@ -135,6 +135,11 @@ def test_a_void_that_acted_all_the_same_raises_what_was_authorised() -> None:
     assert (both.captured, both.voided, both.authorized) == (1_000, 1_000, 2_000)
 
 
+def test_what_is_authorised_never_falls() -> None:
+    assert amounts.authorize(AUTHORIZED, 1, NOW).authorized == 1_000
+    assert amounts.authorize(AUTHORIZED, 1_001, NOW).authorized == 1_001
+
+
 def test_the_first_payment_counts_and_the_latest_capture() -> None:
     once = amounts.capture(payment(PaymentState.PENDING), 400, NOW)
     twice = amounts.capture(once, 400, NOW + 9)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -33,14 +33,19 @@ from contraflow.domain.lifecycle import State
 from contraflow.engine import loops
 from contraflow.engine.intake import submit
 from contraflow.engine.papers import ReceiptBody
-from contraflow.engine.session import lineage, rest, start_intake
+from contraflow.engine.session import (
+    is_settled,
+    lineage,
+    rest,
+    start_intake,
+    successor_key,
+)
 from contraflow.engine.views import (
     InstructionView,
     PaymentView,
     instruction_view,
     payment_view,
 )
-from contraflow.engine.waiting import AT_REST
 from contraflow.store import Views
 from contraflow.wire import canonical
 
@@ -148,29 +153,30 @@ def reply_to(
         payment=None if payment is None else payment_view(payment),
         instructions=tuple(instruction_view(instruction) for instruction in found),
     )
-    code = Exit.REFUSED if error else exit_of(command, found, has_waited=has_waited)
-    return reply, code
+    if error is not None:
+        return reply, Exit.REFUSED
+    moving = {i.instruction_id for i in found if not is_settled(views, i)}
+    code = exit_of(command, found, moving)
+    return reply, Exit.DONE if code is Exit.NOT_YET and not has_waited else code
 
 
-def exit_of(command: ClientCommand, found: Sequence[Instruction], *, has_waited: bool) -> Exit:
+def exit_of(command: ClientCommand, found: Sequence[Instruction], moving: Collection[str]) -> Exit:
     """The worst of the ends; what was followed by something else is judged by that."""
     if isinstance(command, RejectHold | ResolveCase):
         return Exit.DONE
-    replaced = {i.key.partition("policy:")[2] for i in found}
-    last = [i for i in found if i.instruction_id not in replaced]
-    codes = [_judge(command, instruction, has_waited=has_waited) for instruction in last]
-    return max(codes, default=Exit.DONE)
+    keys = {instruction.key for instruction in found}
+    last = [i for i in found if successor_key(i) not in keys]
+    return max((_judge(command, i, moving) for i in last), default=Exit.DONE)
 
 
-def _judge(command: ClientCommand, instruction: Instruction, *, has_waited: bool) -> Exit:
-    state = instruction.state
-    if state not in AT_REST or state is State.ATTENTION:
-        return Exit.NOT_YET if has_waited else Exit.DONE
+def _judge(command: ClientCommand, instruction: Instruction, moving: Collection[str]) -> Exit:
+    if instruction.instruction_id in moving or instruction.state is State.ATTENTION:
+        return Exit.NOT_YET
     takes_back = isinstance(command, WithdrawReversal) or (
         isinstance(command, RequestCancel | RequestReversal) and instruction.kind is Kind.PAY
     )
     wished = State.WITHDRAWN if takes_back else State.SUCCEEDED
-    return Exit.DONE if state is wished else Exit.FAILED
+    return Exit.DONE if instruction.state is wished else Exit.FAILED
 
 
 def print_reply(reply: Reply) -> None:

@@ -1,4 +1,4 @@
-"""contraflow demo: a thousand payments, undone while the bank misbehaves, and what became of them."""
+"""contraflow demo: a thousand payments, undone while the bank misbehaves."""
 
 from __future__ import annotations
 

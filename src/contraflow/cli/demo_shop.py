@@ -94,7 +94,8 @@ class Shop:
         capturing = Capturing.MANUAL if purchase.is_manual else Capturing.AUTOMATIC
         await self.ask(
             c.CreatePayment(
-                **self.keyed(name, "pay"),
+                key=self.key(name, "pay"),
+                fingerprint=mark(self.key(name, "pay")),
                 payment_id=payment_id,
                 channel=CHANNEL,
                 instrument=f"tok_{purchase.script}",
@@ -108,39 +109,57 @@ class Shop:
 
     def undoing(
         self, purchase: Purchase, name: str, payment_id: str, amount: Money
-    ) -> Iterator[c.Keyed]:
+    ) -> Iterator[c.ClientCommand]:
         part = Money(amount.minor // 2, amount.currency)
         timing = purchase.timing
         match purchase.way:
             case "cancel":
                 yield c.RequestCancel(
-                    **self.keyed(name, "cancel"), payment_id=payment_id, timing=timing
+                    key=self.key(name, "cancel"),
+                    fingerprint=mark(self.key(name, "cancel")),
+                    payment_id=payment_id,
+                    timing=timing,
                 )
             case "reverse":
                 yield c.RequestReversal(
-                    **self.keyed(name, "reverse"), payment_id=payment_id, timing=timing
+                    key=self.key(name, "reverse"),
+                    fingerprint=mark(self.key(name, "reverse")),
+                    payment_id=payment_id,
+                    timing=timing,
                 )
             case "withdraw":
                 yield self.refund(name, payment_id, part, timing)
-                key = self.keyed(name, "refund")["key"]
-                refund_id = instruction_id_for(payment_id=payment_id, key=key)
-                yield c.WithdrawReversal(**self.keyed(name, "withdraw"), instruction_id=refund_id)
+                refund_id = instruction_id_for(payment_id=payment_id, key=self.key(name, "refund"))
+                yield c.WithdrawReversal(
+                    key=self.key(name, "withdraw"),
+                    fingerprint=mark(self.key(name, "withdraw")),
+                    instruction_id=refund_id,
+                )
             case way:
                 if way == "capture_and_refund":
-                    yield c.RequestCapture(**self.keyed(name, "capture"), payment_id=payment_id)
+                    yield c.RequestCapture(
+                        key=self.key(name, "capture"),
+                        fingerprint=mark(self.key(name, "capture")),
+                        payment_id=payment_id,
+                    )
                 yield self.refund(name, payment_id, part, timing)
                 if way == "two_refunds":
                     yield self.refund(f"{name}-2", payment_id, part, timing)
 
     def refund(self, name: str, payment_id: str, amount: Money, timing: Timing) -> c.RequestRefund:
-        keyed = self.keyed(name, "refund")
-        return c.RequestRefund(**keyed, payment_id=payment_id, amount=amount, timing=timing)
+        key = self.key(name, "refund")
+        return c.RequestRefund(
+            key=key,
+            fingerprint=mark(key),
+            payment_id=payment_id,
+            amount=amount,
+            timing=timing,
+        )
 
-    def keyed(self, name: str, route: str) -> dict[str, object]:
-        key = qualified(self.tenant, f"{name}-{route}")
-        return {"key": key, "fingerprint": canonical.fingerprint({"demo": key})}
+    def key(self, name: str, route: str) -> str:
+        return qualified(self.tenant, f"{name}-{route}")
 
-    async def ask(self, command: c.Keyed, timing: Timing) -> None:
+    async def ask(self, command: c.ClientCommand, timing: Timing) -> None:
         """A payment command must have ended before its payment can be undone."""
         told = await submit(self.parts.intake, command)
         assert isinstance(told, Told), told
@@ -154,3 +173,8 @@ class Shop:
         await rest(self.parts, self.views, ids, PATIENCE_MS)
         while not bank_is_quiet(self.embedded):
             await self.parts.runtime.sleep(50)
+
+
+def mark(key: str) -> bytes:
+    """Every request of the demo has a key of its own, so the key says it all."""
+    return canonical.fingerprint({"demo": key})

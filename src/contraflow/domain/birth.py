@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec import Struct
+
 from contraflow.domain.commands import Keyed
 from contraflow.domain.decision import Accepted
 from contraflow.domain.events import Event, InstructionMoved
@@ -12,25 +14,34 @@ from contraflow.domain.movement import payment_after
 from contraflow.domain.payment import Payment
 from contraflow.domain.plan import Leg
 from contraflow.domain.policy import Policy
+from contraflow.domain.snapshot import Snapshot
+
+
+class Manner(Struct, frozen=True, gc=False, kw_only=True):
+    """How a request wants its instructions to be."""
+
+    timing: Timing = Timing.ASYNCHRONOUS
+    capture_id: str = ""
+    for_review: bool = False
+    is_fallback: bool = False
+
+
+PLAIN = Manner()
 
 
 def bear(
+    snapshot: Snapshot,
     command: Keyed,
     payment: Payment,
     legs: tuple[Leg, ...],
-    *,
-    now: int,
-    policy: Policy,
-    timing: Timing = Timing.ASYNCHRONOUS,
-    capture_id: str = "",
-    for_review: bool = False,
-    is_fallback: bool = False,
+    manner: Manner = PLAIN,
 ) -> Accepted:
     """One instruction a leg; each reserves what it asks for."""
+    now = snapshot.now
     instructions: list[Instruction] = []
     events: list[Event] = []
     for number, leg in enumerate(legs):
-        waiting, wait_ms = _waiting_of(leg.kind, policy, for_review=for_review)
+        waiting, wait_ms = _waiting_of(leg.kind, snapshot.policy, manner)
         step = Step.HOLD if waiting else Step.REQUEST
         name = number_for(payment_id=payment.payment_id, key=command.key, leg=number)
         instruction = Instruction(
@@ -38,13 +49,13 @@ def bear(
             payment_id=payment.payment_id,
             channel=payment.channel,
             kind=leg.kind,
-            mode=mode_of(leg.kind, timing),
+            mode=mode_of(leg.kind, manner.timing),
             minor=leg.minor,
             currency=payment.currency,
             key=command.key,
             leg=number,
-            is_fallback=is_fallback,
-            capture_id=capture_id,
+            is_fallback=manner.is_fallback,
+            capture_id=manner.capture_id,
             requested_at=now,
             labels=command.labels,
             state=BIRTHS[step],
@@ -59,8 +70,8 @@ def bear(
     return Accepted(payment=payment, instructions=tuple(instructions), events=tuple(events))
 
 
-def _waiting_of(kind: Kind, policy: Policy, *, for_review: bool) -> tuple[Waiting, int]:
-    if for_review:
+def _waiting_of(kind: Kind, policy: Policy, manner: Manner) -> tuple[Waiting, int]:
+    if manner.for_review:
         return Waiting.REVIEW, policy.review_within_ms
     if kind is Kind.REFUND and policy.undo_window_ms:
         return Waiting.UNDO_WINDOW, policy.undo_window_ms

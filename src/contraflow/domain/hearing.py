@@ -73,7 +73,7 @@ def hear(
     return replace(decided, instructions=(after,), events=events)
 
 
-def hearing_of(
+def hearing_of(  # noqa: C901 one case an outcome
     policy: Policy,
     terms: Terms,
     instruction: Instruction,

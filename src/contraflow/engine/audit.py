@@ -105,7 +105,8 @@ def check_books(contents: Contents) -> Iterator[Finding]:
         sums[credit, currency] -= minor
     for account in sorted(set(sums) | set(contents.balances)):
         if sums[account] != contents.balances.get(account, 0):
-            yield "I12", f"{account} says {contents.balances.get(account)}, its lines {sums[account]}"
+            balance = contents.balances.get(account)
+            yield "I12", f"{account} says {balance}, its lines {sums[account]}"
     owed: Counter[tuple[str, str]] = Counter()
     for payment in contents.payments.values():
         tenant, channel = tenant_of(payment.payment_id), payment.channel
@@ -122,7 +123,7 @@ def check_books(contents: Contents) -> Iterator[Finding]:
 
 
 def check_events(contents: Contents, bodies: list[EventBody]) -> Iterator[Finding]:
-    """I14 and I29: each transition makes one event, dense for its object, with its entries."""
+    """I29: each transition makes one event, dense for its object."""
     latest: Counter[str] = Counter()
     for _, object_id, sequence, _ in contents.events:
         if sequence != latest[object_id] + 1:
@@ -134,6 +135,11 @@ def check_events(contents: Contents, bodies: list[EventBody]) -> Iterator[Findin
     for payment in contents.payments.values():
         if latest[payment.payment_id] != payment.sequence:
             yield "I29", f"{latest[payment.payment_id]} events of {payment}"
+    yield from check_entries(contents, bodies)
+
+
+def check_entries(contents: Contents, bodies: list[EventBody]) -> Iterator[Finding]:
+    """I14: every event that moves money has exactly its entries, and no other has any."""
     booked: Counter[tuple[str, int]] = Counter()
     for object_id, sequence, *_ in contents.entries:
         booked[object_id, sequence] += 1
@@ -195,4 +201,3 @@ def _step_of_payment(before: str | None, body: EventBody) -> str | None:
 
 def minor_of(instructions: Iterable[Instruction]) -> int:
     return sum(i.minor for i in instructions)
-

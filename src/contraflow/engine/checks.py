@@ -11,16 +11,16 @@ from collections.abc import Sequence
 from contraflow.domain.commands import Command, Fenced
 from contraflow.domain.decision import Accepted, Told
 from contraflow.domain.instruction import Instruction, Kind
-from contraflow.domain.lifecycle import FINAL, State
+from contraflow.domain.lifecycle import FINAL
 from contraflow.errors import InvariantBroken
 from contraflow.ledger.accounts import Account
 from contraflow.store import Commit, Loaded
 
-RESERVING = frozenset(State) - FINAL
+IN_FLIGHT = f"/{Account.IN_FLIGHT}"
 
 
 def check_commit(loaded: Loaded, commands: Sequence[Command], commit: Commit) -> None:
-    """What one batch may do: every change of what is reserved is a refund's, and is in the books."""
+    """What one batch may do: each change of what is reserved is a refund's, and in the books."""
     check_reservations(loaded, commit)
     check_admission(loaded, commit)
     check_fences(loaded, commands, commit)
@@ -43,16 +43,20 @@ def check_reservations(loaded: Loaded, commit: Commit) -> None:
         total += change
     if any(moved.values()):
         raise InvariantBroken("I13", f"no payment moved with its refunds: {moved}")
-    suffix = f"/{Account.IN_FLIGHT}"
+    booked = booked_in_flight(commit)
+    if booked != total:
+        raise InvariantBroken("I13", f"reserved moved by {total}, the books by {booked}")
+
+
+def booked_in_flight(commit: Commit) -> int:
     booked = 0
     for record in commit.records:
         for entry in record.entries:
-            if entry.credit.endswith(suffix):
+            if entry.credit.endswith(IN_FLIGHT):
                 booked += entry.minor
-            elif entry.debit.endswith(suffix):
+            elif entry.debit.endswith(IN_FLIGHT):
                 booked -= entry.minor
-    if booked != total:
-        raise InvariantBroken("I13", f"reserved moved by {total}, the books by {booked}")
+    return booked
 
 
 def reserved_by(instruction: Instruction | None) -> int:
@@ -92,7 +96,8 @@ def check_sequences(loaded: Loaded, commit: Commit) -> None:
         known = loaded.instructions.get(after.instruction_id)
         steps = after.sequence - (known.sequence if known else 0)
         if made[after.instruction_id] != steps:
-            raise InvariantBroken("I29", f"{steps} steps, {made[after.instruction_id]} events: {after}")
+            found = made[after.instruction_id]
+            raise InvariantBroken("I29", f"{steps} steps, {found} events: {after}")
         if known is not None and known.state is not after.state and steps == 0:
             raise InvariantBroken("I29", f"it moved without an event: {after}")
     for payment in commit.payments:

@@ -85,9 +85,7 @@ async def inquire_once(parts: Parts, channel: Channel, instruction: Instruction)
 
     Send again only what the channel lacks, and may get twice or cannot have got.
     """
-    claim = ClaimInquiry(
-        fence=instruction.fence, lease_until=parts.store.now() + LEASE_MS
-    )
+    claim = ClaimInquiry(fence=instruction.fence, lease_until=parts.store.now() + LEASE_MS)
     claimed = await submit(parts.intake, claim)
     if not isinstance(claimed, Accepted) or claimed.payment is None:
         return
@@ -143,7 +141,7 @@ async def ask(
     return replace(outcome, evidence=replace(outcome.evidence, request_sha256=digest))
 
 
-async def record(  # noqa: PLR0913 what was asked, of what, when, and the answer
+async def record(
     parts: Parts,
     channel: Channel,
     instruction: Instruction,

@@ -60,9 +60,7 @@ def receipt_for(command: Keyed, decision: Decision, now: int) -> Receipt:
 
 def _accepted(decision: Accepted, now: int) -> ReceiptBody:
     payment = decision.payment
-    legs = tuple(
-        Leg(i.instruction_id, i.kind, i.minor, i.number) for i in decision.instructions
-    )
+    legs = tuple(Leg(i.instruction_id, i.kind, i.minor, i.number) for i in decision.instructions)
     return ReceiptBody(
         v=VERSION,
         at=now,
@@ -189,9 +187,7 @@ def _moved(event: InstructionMoved, now: int) -> EventBody:
     )
 
 
-def _instruction(
-    instruction: Instruction, now: int, note: str, evidence: Evidence
-) -> EventBody:
+def _instruction(instruction: Instruction, now: int, note: str, evidence: Evidence) -> EventBody:
     return EventBody(
         v=VERSION,
         type=f"{instruction.kind}.{note}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from contraflow.domain.booking import came_too_late
 from contraflow.domain.commands import RequestReversal
 from contraflow.domain.decide.reversal import decide_reversal
 from contraflow.domain.decision import NO_OBJECTION, Answer, Decision
@@ -28,19 +29,30 @@ def start_intake(parts: Parts) -> None:
 
 
 async def rest(parts: Parts, views: Views, ids: Iterable[str], within_ms: int) -> None:
-    """Wait until these instructions and what follows from them are at rest, or time is over."""
+    """Wait until these instructions and what follows from them are settled, or time is over."""
     ids = tuple(ids)
     until = parts.runtime.now() + within_ms
     bell, watched = Bell(parts.runtime), set[str]()
     while parts.runtime.now() < until:
-        moving = [i.instruction_id for i in lineage(views, ids) if i.state not in AT_REST]
+        moving = [i for i in lineage(views, ids) if not is_settled(views, i)]
         if not moving:
             return
-        for instruction_id in moving:  # Nothing was awaited since the look, so none can be missed.
-            if instruction_id not in watched:
-                watched.add(instruction_id)
-                parts.runtime.spawn(_ring_after(watch(parts, instruction_id), bell))
-        await bell.wait(max(1, until - parts.runtime.now()))
+        patience_ms = until - parts.runtime.now()
+        for instruction in moving:  # Nothing was awaited since the look, so none can be missed.
+            name = instruction.instruction_id
+            if instruction.state in AT_REST:
+                patience_ms = min(patience_ms, BREATH_MS)  # Nobody rings for its successor.
+            elif name not in watched:
+                watched.add(name)
+                parts.runtime.spawn(_ring_after(watch(parts, name), bell))
+        await bell.wait(max(1, patience_ms))
+
+
+def is_settled(views: Views, instruction: Instruction) -> bool:
+    """At rest, and if it came too late to cancel, our policy has decided what follows."""
+    if instruction.state not in AT_REST:
+        return False
+    return not came_too_late(instruction) or views.receipt(successor_key(instruction)) is not None
 
 
 def lineage(views: Views, ids: Iterable[str]) -> Iterator[Instruction]:
@@ -49,14 +61,13 @@ def lineage(views: Views, ids: Iterable[str]) -> Iterator[Instruction]:
         found = views.instruction(instruction_id)
         while found is not None:
             yield found
-            found = views.instruction(successor_id(found))
+            key = successor_key(found)
+            found = views.instruction(instruction_id_for(payment_id=found.payment_id, key=key))
 
 
-def successor_id(instruction: Instruction) -> str:
+def successor_key(instruction: Instruction) -> str:
     """Of the refund that follows a `reverse` whose cancel came too late."""
-    payment_id = instruction.payment_id
-    key = f"{tenant_of(payment_id)}/{POLICY_PREFIX}{instruction.instruction_id}"
-    return instruction_id_for(payment_id=payment_id, key=key)
+    return f"{tenant_of(instruction.payment_id)}/{POLICY_PREFIX}{instruction.instruction_id}"
 
 
 def foresee(views: Views, policy: Policy, command: RequestReversal, now: int) -> Decision:

@@ -1,4 +1,4 @@
-"""What falls due without anybody asking: payments that expire, parked facts that are tried again."""
+"""What falls due unasked: payments that expire, parked facts that are tried again."""
 
 from __future__ import annotations
 

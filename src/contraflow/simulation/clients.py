@@ -77,7 +77,7 @@ class Clients:
         told = Observation("event_0", dispute, evidence)
         return c.RecordFact(channel="sandbox", observation=told)
 
-    def payment(self, n: int) -> c.Command:
+    def payment(self, n: int) -> c.ClientCommand:
         payment_id, prng = qualified(TENANT, f"pay{n}"), self.prng
         channel = "sandbox_rail" if n % 3 == 2 else "sandbox"
         instrument = self.instrument(payment_id)
@@ -116,7 +116,7 @@ class Clients:
         self.scripts[payment_id] = script
         return f"tok_{'pay_' if self.prng.random() < 0.15 else ''}{script}"
 
-    def request(self, name: str) -> c.Keyed:
+    def request(self, name: str) -> c.ClientCommand:
         prng = self.prng
         payment_id = qualified(TENANT, f"pay{prng.randrange(PAYMENTS + (prng.random() < 0.1))}")
         amount = Money(prng.randrange(1, AMOUNT * 2 // 3), "CNY")

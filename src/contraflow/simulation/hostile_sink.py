@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from contraflow.errors import InvariantBroken, OperationalError
 from contraflow.simulation.faults import Fault
-
-if TYPE_CHECKING:
-    from contraflow.simulation.world import World
+from contraflow.simulation.surroundings import Surroundings
 
 
 class HostileSink:
     name = "hostile"
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Surroundings) -> None:
         self.world = world
 
     def deliver(self, position: int, body: bytes) -> None:

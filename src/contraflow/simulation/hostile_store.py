@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 from contraflow.domain.commands import Command
 from contraflow.domain.instruction import Instruction
 from contraflow.errors import StoreUnwritable
 from contraflow.simulation.faults import Crash, Fault
+from contraflow.simulation.surroundings import Surroundings
 from contraflow.store import Commit, Loaded
 from contraflow.store.sqlite import SqliteStore
 from contraflow.store.sqlite_load import Found
-
-if TYPE_CHECKING:
-    from contraflow.simulation.world import World
 
 COMMIT_MS_MAX = 20
 
@@ -22,7 +19,7 @@ COMMIT_MS_MAX = 20
 class HostileStore(SqliteStore):
     """The real store and its real SQL; `world` says what happens to it."""
 
-    world: World
+    world: Surroundings
 
     async def commit(self, commands: Sequence[Command], plan: Callable[[Loaded], Commit]) -> Commit:
         world, faults = self.world, self.world.faults

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec.structs import replace
 
 from contraflow.engine.notices import receive_notice
+from contraflow.engine.parts import Parts
 from contraflow.errors import (
     ChannelUnreachable,
     InvariantBroken,
@@ -19,13 +18,11 @@ from contraflow.errors import (
     StoreUnwritable,
 )
 from contraflow.outside.bank_scripts import Script
-from contraflow.simulation.faults import SCRIPTED, Fault
+from contraflow.simulation.faults import Fault
+from contraflow.simulation.surroundings import Surroundings
+from contraflow.simulation.travelling import Travelling
 from contraflow.wire.exchange import Notice, Reply, Request, header
 from contraflow.wire.sandbox import CARD, LINE, RAIL, Ask, Telling
-
-if TYPE_CHECKING:
-    from contraflow.engine.parts import Parts
-    from contraflow.simulation.world import World
 
 LATE_MS_MAX = {CARD: 800, RAIL: 250_000}  # Within what each line declares as `dead_after_ms`.
 PAUSE_MS_MAX = 200_000
@@ -36,19 +33,11 @@ ASK = msgspec.json.Decoder(Ask)
 TELLING = msgspec.json.Decoder(Telling)
 
 
-@dataclass(frozen=True, slots=True)
-class Travelling:
-    """A submission that its sender has given up, and that lands all the same."""
-
-    at: int
-    request: Request
-
-
 @dataclass(slots=True)
 class HostileTransport:
     """Of one incarnation of the engine; a process that has died must not let a byte leave."""
 
-    world: World
+    world: Surroundings
     parts_of: int
 
     async def send(self, request: Request, leave_by: int) -> Reply:
@@ -77,13 +66,15 @@ class HostileTransport:
         await world.runtime.sleep(prng.randrange(WAY_MS_MAX))
         reply, wait_ms = world.ask_bank(request)
         await world.runtime.sleep(wait_ms + prng.randrange(WAY_MS_MAX))
-        if reply is None or faults.strike(Fault.REPLY_LOST, 0.06, world.state_of_number(ask.number)):
+        if reply is None or faults.strike(
+            Fault.REPLY_LOST, 0.06, world.state_of_number(ask.number)
+        ):
             await world.runtime.sleep(SILENCE_MS[scheme])
             raise ReplyLost
         return reply
 
 
-async def deliver(world: World, parts: Parts, notice: Notice) -> None:
+async def deliver(world: Surroundings, parts: Parts, notice: Notice) -> None:
     """Until the engine has it; and what is no word of the bank's changes nothing."""
     channel = "sandbox_rail" if header(notice.headers, LINE) == RAIL else "sandbox"
     states = world.states_of_notice(notice)
@@ -103,11 +94,3 @@ async def deliver(world: World, parts: Parts, notice: Notice) -> None:
             await world.runtime.sleep(500)
         else:
             return
-
-
-def scripted(script: Script) -> str | None:
-    return SCRIPTED.get(script)
-
-
-def digest(request: Request) -> bytes:
-    return hashlib.sha256(request.url.encode() + b"\n" + request.body).digest()

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from contraflow.domain.commands import Resolution, ResolveCase
 from contraflow.domain.instruction import Instruction
+from contraflow.simulation.surroundings import Surroundings
 from contraflow.simulation.truth_numbers import numbers_of
 from contraflow.wire import canonical
-
-if TYPE_CHECKING:
-    from contraflow.simulation.world import World
 
 LOOKS = 0.6  # How many of the cases somebody looks at.
 THINKS_MS_MAX = 600_000
 
 
-def resolution_of(world: World, instruction: Instruction) -> ResolveCase | None:
+def resolution_of(world: Surroundings, instruction: Instruction) -> ResolveCase | None:
     """By the truth, which a person finds out by telephone; None while it is not settled yet."""
     orders = world.bank.orders()
     own = [orders[number] for number in numbers_of(instruction) if number in orders]

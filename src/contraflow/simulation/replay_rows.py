@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import lzma
 import re
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 
 from msgspec import Struct
@@ -22,7 +24,7 @@ COLUMNS = ["seq", "at", "kind", "key", "target", "amount_minor", "currency"]
 KINDS = ("payment", "authorize", "capture", "cancel", "refund", "reverse", "withdraw")
 WITH_AMOUNT = frozenset({"payment", "authorize", "capture", "refund"})
 WHOLE = re.compile(r"[1-9][0-9]*")
-NOWHERE = "XXX"  # The code of ISO 4217 for no currency: it differs from every payment's.
+NOWHERE = "X" * 3  # The code of ISO 4217 for no currency: it differs from every payment's.
 CHANNEL = "sandbox"
 
 
@@ -43,10 +45,10 @@ def digest_of(path: Path) -> str:
 
 def read_rows(path: Path) -> list[Row]:
     """In the order of the file, which is that of time. Raises SettingInvalid with the line."""
-    opened = lzma.open(path, "rt", encoding="utf-8") if path.suffix == ".xz" else path.open()
-    with opened as lines:
-        rows = list(_rows(csv.DictReader(lines)))
-    for before, after in zip(rows, rows[1:], strict=False):
+    compressed = path.read_bytes()
+    text = lzma.decompress(compressed) if path.suffix == ".xz" else compressed
+    rows = list(_rows(csv.DictReader(io.StringIO(text.decode("utf-8")))))
+    for before, after in pairwise(rows):
         if after.at < before.at:
             raise SettingInvalid(f"row {after.number}: at: goes back in time")
     return rows
@@ -82,7 +84,7 @@ def refusal_of(row: Row) -> ErrorCode | None:
     return None if is_whole else ErrorCode.AMOUNT_INVALID
 
 
-def command_of(row: Row, source: str, tenant: str, refunded: str) -> c.ClientCommand:  # noqa: PLR0911
+def command_of(row: Row, source: str, tenant: str, refunded: str) -> c.ClientCommand:
     """`refunded` is the payment that the refund request named by a withdrawal is about."""
     mark = canonical.fingerprint(
         {"of": row.kind, "to": row.target, "minor": row.amount_minor, "currency": row.currency}

@@ -107,4 +107,3 @@ def check(world: World) -> None:
     contents = world.contents()
     check_contents(contents)
     check_effects(world, contents)
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from itertools import pairwise
 
 from contraflow.domain.cases import CaseKind
 from contraflow.domain.instruction import Instruction, Kind
@@ -39,7 +40,7 @@ def check_effects(world: World, contents: Contents) -> None:
     for number, order in orders.items():
         if number not in known and order.times:
             raise InvariantBroken("I2", f"an effect that nobody asked for: {order}")
-    check_spacing(world, contents)
+    check_spacing(contents)
 
 
 def check_bytes(world: World, instruction: Instruction) -> None:
@@ -52,11 +53,14 @@ def check_bytes(world: World, instruction: Instruction) -> None:
             raise InvariantBroken("I3", f"different bytes under {number}")
     if attempts > instruction.attempt:
         raise InvariantBroken("I3", f"{attempts} submissions, {instruction.attempt} marked")
-    if instruction.attempt > world.settings.attempts_max + world.redirected[instruction.instruction_id]:
+    if (
+        instruction.attempt
+        > world.settings.attempts_max + world.redirected[instruction.instruction_id]
+    ):
         raise InvariantBroken("I26", f"too many attempts: {instruction}")
 
 
-def check_spacing(world: World, contents: Contents) -> None:
+def check_spacing(contents: Contents) -> None:
     """I26: refunds of one payment keep the gap that its channel declares, as marked."""
     marks: defaultdict[str, list[int]] = defaultdict(list)
     for instruction in contents.instructions.values():
@@ -65,7 +69,7 @@ def check_spacing(world: World, contents: Contents) -> None:
     for payment_id, times in marks.items():
         channel = contents.payments[payment_id].channel
         times.sort()
-        for earlier, later in zip(times, times[1:], strict=False):
+        for earlier, later in pairwise(times):
             if later - earlier < GAP_MS.get(channel, 0):
                 raise InvariantBroken("I26", f"{payment_id} refunded at {earlier} and {later}")
 
@@ -81,6 +85,11 @@ def check_at_rest(world: World, contents: Contents) -> None:
             raise InvariantBroken("I24", f"not final, and no operator knows: {instruction}")
         if not world.is_liar:
             check_truth(instruction, [orders[n] for n in numbers_of(instruction) if n in orders])
+    check_the_rest(world, contents)
+
+
+def check_the_rest(world: World, contents: Contents) -> None:
+    """I7, I19 and I25: payments, operators' cases, and what the clients were told."""
     for payment in contents.payments.values():
         check_payment(payment)
     for case in contents.cases.values():

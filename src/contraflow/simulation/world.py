@@ -38,10 +38,10 @@ from contraflow.simulation.network import (
     TELLING,
     WAY_MS_MAX,
     HostileTransport,
-    Travelling,
     deliver,
 )
 from contraflow.simulation.operators import LOOKS, THINKS_MS_MAX, resolution_of
+from contraflow.simulation.travelling import Travelling
 from contraflow.store import Commit, Contents
 from contraflow.store.sqlite import connect, open_store
 from contraflow.wire.exchange import Notice, Reply, Request

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from contraflow.domain.birth import bear
+from contraflow.domain.birth import Manner, bear
 from contraflow.domain.commands import RequestCancel
 from contraflow.domain.decision import Accepted, Decision, Refused
 from contraflow.domain.ids import tenant_of
@@ -44,8 +44,7 @@ def decide_cancel(snapshot: Snapshot, command: RequestCancel) -> Decision:
         return Refused(ErrorCode.CHANNEL_UNABLE, payment.channel)
 
     # From here on the cancel must be accepted.
-    now, timing = snapshot.now, command.timing
-    return bear(command, payment, legs, now=now, policy=snapshot.policy, timing=timing)
+    return bear(snapshot, command, payment, legs, Manner(timing=command.timing))
 
 
 def unsent_payment_command(snapshot: Snapshot, payment: Payment) -> Instruction | None:

@@ -35,8 +35,7 @@ def decide_capture(snapshot: Snapshot, command: RequestCapture) -> Decision:
         return Refused(ErrorCode.CHANNEL_UNABLE, payment.channel)
 
     # From here on the capture must be accepted.
-    legs = (Leg(Kind.CAPTURE, minor),)
-    return bear(command, payment, legs, now=snapshot.now, policy=snapshot.policy)
+    return bear(snapshot, command, payment, (Leg(Kind.CAPTURE, minor),))
 
 
 def decide_recorded_capture(snapshot: Snapshot, command: RecordCapture) -> Decision:

@@ -70,7 +70,7 @@ def decide_creation(snapshot: Snapshot, command: CreatePayment) -> Decision:
         expires_at=command.expires_at,
     )
     legs = (Leg(Kind.PAY, command.amount.minor),)
-    born = bear(command, payment, legs, now=snapshot.now, policy=snapshot.policy)
+    born = bear(snapshot, command, payment, legs)
     recorded = PaymentMoved(PaymentStep.RECORD, payment, 0)
     return Accepted(
         payment=payment, instructions=born.instructions, events=(recorded, *born.events)

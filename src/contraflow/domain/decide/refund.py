@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contraflow.domain.birth import bear
+from contraflow.domain.birth import Manner, bear
 from contraflow.domain.commands import RequestRefund
 from contraflow.domain.decision import Decision, Refused, Verdict
 from contraflow.domain.facts import FactKind, fact_id_for
@@ -37,16 +37,10 @@ def decide_refund(snapshot: Snapshot, command: RequestRefund, verdict: Verdict) 
         return Refused(ErrorCode.RISK_REJECTED, verdict.rejected_by)
 
     # From here on the refund must be accepted.
-    return bear(
-        command,
-        payment,
-        (Leg(Kind.REFUND, command.amount.minor),),
-        now=snapshot.now,
-        policy=snapshot.policy,
-        timing=command.timing,
-        capture_id=command.capture_id,
-        for_review=command.for_review,
+    manner = Manner(
+        timing=command.timing, capture_id=command.capture_id, for_review=command.for_review
     )
+    return bear(snapshot, command, payment, (Leg(Kind.REFUND, command.amount.minor),), manner)
 
 
 def refuse_by_channel(snapshot: Snapshot, payment: Payment) -> Refused | None:

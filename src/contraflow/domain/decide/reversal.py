@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contraflow.domain.birth import bear
+from contraflow.domain.birth import Manner, bear
 from contraflow.domain.commands import RequestReversal
 from contraflow.domain.decide.cancel import unsent_payment_command, withdraw_payment_command
 from contraflow.domain.decide.refund import refuse_by_channel
@@ -41,15 +41,8 @@ def decide_reversal(snapshot: Snapshot, command: RequestReversal, verdict: Verdi
         return Refused(ErrorCode.RISK_REJECTED, verdict.rejected_by)
 
     # From here on the reversal must be accepted.
-    return bear(
-        command,
-        payment,
-        legs,
-        now=snapshot.now,
-        policy=snapshot.policy,
-        timing=command.timing,
-        is_fallback=True,
-    )
+    manner = Manner(timing=command.timing, is_fallback=True)
+    return bear(snapshot, command, payment, legs, manner)
 
 
 def _refuse_by_channel(snapshot: Snapshot, payment: Payment, kinds: set[Kind]) -> Refused | None:

@@ -1,0 +1,74 @@
+"""The engine as a process: it works until it is told to stop, and has the database alone."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROGRAM = [sys.executable, "-c", "from contraflow.cli.main import main; main()"]
+PART = ("--minor", "300", "--currency", "GBP")
+PATIENCE_S = 10
+
+
+@pytest.fixture
+def worker(database: Path, captured: Any) -> Iterator[subprocess.Popen[str]]:
+    captured()
+    words = [*PROGRAM, "work", "--json", "--db", str(database)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        yield process
+        process.kill()
+
+
+def wait_until(condition: Any) -> None:
+    end = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < end, "it never came true"
+        time.sleep(0.05)
+
+
+def is_in_use(shell: Any) -> bool:
+    try:
+        shell("hold", "off", code=4)
+    except AssertionError:
+        return False
+    return True
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stopping", [signal.SIGTERM, signal.SIGINT])
+def test_work_has_the_database_alone_and_stops_when_told(
+    shell: Any, worker: subprocess.Popen[str], stopping: signal.Signals
+) -> None:
+    wait_until(lambda: is_in_use(shell))
+    refused = shell("refund", "pay_1", *PART, code=4)
+    shown = shell("show", "pay_1")
+    worker.send_signal(stopping)
+    told, _ = worker.communicate(timeout=PATIENCE_S)
+
+    assert refused["error"]["code"] == "database_in_use"
+    assert shown["payment"]["state"] == "captured"
+    assert worker.returncode == 0
+    assert json.loads(told) == {"stopped": True, "counts": {}}
+    assert shell("refund", "pay_1", *PART, "--wait", "5")["payment"]["refunded"]["minor"] == 300
+
+
+@pytest.mark.slow
+def test_work_does_what_was_only_kept(shell: Any, database: Path, captured: Any) -> None:
+    captured()
+    [kept] = shell("refund", "pay_1", *PART)["instructions"]
+    words = [*PROGRAM, "work", "--json", "--db", str(database)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        wait_until(lambda: shell("show", kept["id"])["instructions"][0]["status"] == "succeeded")
+        process.terminate()
+        process.communicate(timeout=PATIENCE_S)
+
+    assert process.returncode == 0
+    assert shell("doctor")["unresolved"] == 0
