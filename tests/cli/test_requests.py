@@ -320,6 +320,7 @@ def test_a_refund_for_review_is_rejected(shell: Any, captured: Any) -> None:
 # The operator.
 
 
+@pytest.mark.slow
 def test_hold_mode_takes_requests_and_sends_nothing(shell: Any, captured: Any) -> None:
     captured()
     assert shell("hold", "on", "channel:sandbox")["error"] is None
@@ -345,6 +346,7 @@ def test_a_person_resolves_what_a_wrong_answer_left_open(shell: Any, captured: A
     assert shell("doctor")["ok"] is True
 
 
+@pytest.mark.slow
 def test_a_case_that_is_no_instruction_is_closed(shell: Any, captured: Any) -> None:
     captured(script="refund_elsewhere")
     shell("refund", "pay_1", *WHOLE, "--wait", "5")

@@ -20,9 +20,12 @@ PATIENCE_S = 10
 
 @pytest.fixture
 def worker(database: Path, captured: Any) -> Iterator[subprocess.Popen[str]]:
+    """It has said that it works, and so has the database."""
     captured()
-    words = [*PROGRAM, "work", "--json", "--db", str(database)]
+    words = [*PROGRAM, "work", "--db", str(database)]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("working on ")
         yield process
         process.kill()
 
@@ -34,20 +37,11 @@ def wait_until(condition: Any) -> None:
         time.sleep(0.05)
 
 
-def is_in_use(shell: Any) -> bool:
-    try:
-        shell("hold", "off", code=4)
-    except AssertionError:
-        return False
-    return True
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("stopping", [signal.SIGTERM, signal.SIGINT])
 def test_work_has_the_database_alone_and_stops_when_told(
     shell: Any, worker: subprocess.Popen[str], stopping: signal.Signals
 ) -> None:
-    wait_until(lambda: is_in_use(shell))
     refused = shell("refund", "pay_1", *PART, code=4)
     shown = shell("show", "pay_1")
     worker.send_signal(stopping)
@@ -56,7 +50,7 @@ def test_work_has_the_database_alone_and_stops_when_told(
     assert refused["error"]["code"] == "database_in_use"
     assert shown["payment"]["state"] == "captured"
     assert worker.returncode == 0
-    assert json.loads(told) == {"stopped": True, "counts": {}}
+    assert told == "stopped\n"
     assert shell("refund", "pay_1", *PART, "--wait", "5")["payment"]["refunded"]["minor"] == 300
 
 
@@ -68,7 +62,8 @@ def test_work_does_what_was_only_kept(shell: Any, database: Path, captured: Any)
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         wait_until(lambda: shell("show", kept["id"])["instructions"][0]["status"] == "succeeded")
         process.terminate()
-        process.communicate(timeout=PATIENCE_S)
+        told, _ = process.communicate(timeout=PATIENCE_S)
 
     assert process.returncode == 0
+    assert json.loads(told) == {"stopped": True, "counts": {}}
     assert shell("doctor")["unresolved"] == 0

@@ -34,13 +34,15 @@ def list_instructions(
 ) -> None:
     """List instructions by id: payment commands, cancels and refunds."""
     place = place_of(db=db, settings_file=settings, tenant=tenant, as_json=as_json)
+    of_channel = fields.optional_name("channel", channel)
+    behind = place.id("after", after) if after else ""
     with reading(place) as views:
         found = views.list_instructions(
             place.tenant,
             state=state or "",
             kind=kind or "",
-            channel=fields.optional_name("channel", channel),
-            after=place.id("after", after) if after else "",
+            channel=of_channel,
+            after=behind,
             count_max=limit + 1,
         )
     page = [instruction_view(instruction) for instruction in found[:limit]]

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from contraflow.engine.views import CaseView, InstructionView, MoneyView, PaymentView
+from contraflow.engine.views import AMOUNTS, CaseView, InstructionView, MoneyView, PaymentView
 
 Rows = Sequence[Sequence[object]]
 WIDE = 240  # Columns of what no person watches, so that no id is broken in two.
@@ -74,17 +74,9 @@ def print_instructions(instructions: Sequence[InstructionView]) -> None:
 
 
 def print_payment(payment: PaymentView) -> None:
-    amounts = (
-        *("authorized", "captured", "voided", "void_in_flight", "reserved", "refunded"),
-        *("charged_back", "excess", "capturable", "refundable"),
-    )
-    values: list[MoneyView] = [getattr(payment, name) for name in amounts]
-    rows: list[tuple[object, object]] = [("state", payment.state), ("amount", payment.amount)]
-    rows += [
-        (name.replace("_", " "), value)
-        for name, value in zip(amounts, values, strict=True)
-        if value.minor
-    ]
+    rows: list[tuple[str, object]] = [("state", payment.state)]
+    values: list[tuple[str, MoneyView]] = [(name, getattr(payment, name)) for name in AMOUNTS]
+    rows += [(name.replace("_", " "), value) for name, value in values if value.minor]
     rows += [("channel", payment.channel), ("created", payment.created_at)]
     print_table(f"payment {payment.id}", ("", ""), rows)
 

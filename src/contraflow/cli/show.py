@@ -35,8 +35,9 @@ def show(
 ) -> None:
     """Show a payment with its instructions, or an instruction with its payment."""
     place = place_of(db=db, settings_file=settings, tenant=tenant, as_json=as_json)
+    object_id = place.id("id", name)
     with reading(place) as views:
-        payment, instructions, is_one = found_in(views, place.id("id", name))
+        payment, instructions, is_one = found_in(views, object_id)
         if payment is None:
             complain(Exit.REFUSED, ErrorCode.REVERSAL_UNKNOWN, name, as_json=as_json)
         told = tell(views, payment, instructions, is_one=is_one) if story else None

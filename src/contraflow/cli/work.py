@@ -23,20 +23,20 @@ def work(
 ) -> None:
     """Send, inquire, and take notices until SIGTERM or Ctrl-C; then end within 10 seconds."""
     place = place_of(db=db, settings_file=settings, tenant=tenant, as_json=as_json)
-    if not as_json:
-        paper.print_line(f"working on {place.settings.database}; Ctrl-C ends it")
-    paper.flush()
+
+    async def until_stopped(embedded: wiring.Embedded) -> dict[str, int]:
+        stopped = asyncio.Event()
+        for each in STOPPING:
+            asyncio.get_running_loop().add_signal_handler(each, stopped.set)
+        if not as_json:
+            paper.print_line(f"working on {place.settings.database}; Ctrl-C ends it")
+            paper.flush()
+        await stopped.wait()
+        await drain(embedded.parts)
+        return dict(embedded.parts.counts)
+
     counts = wiring.run(place.settings, until_stopped)
     if as_json:
         paper.print_json({"stopped": True, "counts": counts})
     else:
         paper.print_line("stopped")
-
-
-async def until_stopped(embedded: wiring.Embedded) -> dict[str, int]:
-    stopped = asyncio.Event()
-    for each in STOPPING:
-        asyncio.get_running_loop().add_signal_handler(each, stopped.set)
-    await stopped.wait()
-    await drain(embedded.parts)
-    return dict(embedded.parts.counts)

@@ -38,26 +38,49 @@ def book_capture(
     fact_id = fact_id_for(payment.payment_id, FactKind.CAPTURE, name)
     if fact_id in snapshot.facts:
         return Accepted(payment=payment)
-    now, is_late = snapshot.now, payment.state in ENDED
+    now = snapshot.now
     paid = amounts.move(amounts.capture(payment, minor, now), PaymentStep.CAPTURE)
     fact = _fact(fact_id, FactKind.CAPTURE, paid, minor, FactState.BOOKED, now)
     moved = PaymentMoved(PaymentStep.CAPTURE, paid, minor, paid.excess - payment.excess, evidence)
-    policy = snapshot.policy.late_capture
-    cases: tuple[Case, ...] = ()
+    booked = Accepted(payment=paid, events=(moved,), facts=(fact,))
+    return _with_capture(snapshot, payment, booked, name=name, minor=minor)
+
+
+def with_consequences(snapshot: Snapshot, before: Payment, heard: Accepted) -> Accepted:
+    """What follows from a channel's word, decided in the same commit.
+
+    Where a `reverse` came too late to cancel and the capture is known, refund instead; where
+    money was taken after the end, do as the policy says.
+    """
+    payment = heard.payment
+    if payment is None or not heard.instructions:
+        return heard
+    [instruction] = heard.instructions
+    taken = payment.captured - before.captured
+    if taken > 0:
+        return _with_capture(snapshot, before, heard, name=instruction.number, minor=taken)
+    if not payment.refundable or not came_too_late(instruction):
+        return heard
+    return replace(heard, follow_ups=(fall_through(payment, instruction),))
+
+
+def _with_capture(
+    snapshot: Snapshot, before: Payment, booked: Accepted, *, name: str, minor: int
+) -> Accepted:
+    paid, policy = booked.payment, snapshot.policy.late_capture
+    assert paid is not None
+    is_late = before.state in ENDED
     if is_late and policy is LateCapture.ATTENTION:
-        kind = CaseKind.LATE_FACT
-        cases = (open_case(kind, object_id=payment.payment_id, cause=name, now=now),)
+        kind, now = CaseKind.LATE_FACT, snapshot.now
+        case = open_case(kind, object_id=paid.payment_id, cause=name, now=now)
+        cases, events = (*booked.cases, case), (*booked.events, CaseOpened(case))
+        booked = replace(booked, cases=cases, events=events)
     follow_ups = fall_throughs(snapshot, paid) if paid.refundable else ()
     if is_late and policy is LateCapture.REFUND and paid.refundable and not follow_ups:
         amount = Money(min(minor, paid.refundable), paid.currency)
-        follow_ups = (policy_refund(paid, amount, cause=fact_id, reason="late_capture"),)
-    return Accepted(
-        payment=paid,
-        events=(moved, *map(CaseOpened, cases)),
-        facts=(fact,),
-        cases=cases,
-        follow_ups=follow_ups,
-    )
+        cause = fact_id_for(paid.payment_id, FactKind.CAPTURE, name)
+        follow_ups = (policy_refund(paid, amount, cause=cause, reason="late_capture"),)
+    return replace(booked, follow_ups=follow_ups)
 
 
 def fall_throughs(snapshot: Snapshot, payment: Payment) -> tuple[RequestRefund, ...]:

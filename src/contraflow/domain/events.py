@@ -28,7 +28,7 @@ class Note(enum.StrEnum):
     WITHDRAWAL_ASKED = "withdrawal_asked"
     WITHDRAWAL_REFUSED = "withdrawal_refused"
     ANSWERED = "answered"  # The channel said something that settles nothing.
-    POSTPONED = "postponed"  # Another instruction must settle first, or a gap must pass.
+    REDIRECTED = "redirected"  # An operator wants it sent again.
 
 
 class InstructionNoted(Struct, frozen=True, gc=False):

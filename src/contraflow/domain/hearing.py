@@ -81,9 +81,9 @@ def hearing_of(  # noqa: C901 one case an outcome
     asked_at: int | None,
 ) -> Hearing:
     lost = Hearing((Step.LOSE,))
+    if needs_proof(outcome) and outcome.evidence.proof is Proof.NONE:
+        return lost
     match outcome:
-        case said.Succeeded() | said.Bounced() if outcome.evidence.proof is Proof.NONE:
-            return lost
         case said.Succeeded() | said.Bounced() if not _is_what_was_asked(instruction, outcome):
             return Hearing((Step.CONTRADICT,))
         case said.Succeeded():
@@ -104,6 +104,11 @@ def hearing_of(  # noqa: C901 one case an outcome
             return _declined(policy, terms, instruction, outcome, asked_at)
         case said.NotFound():
             return _not_found(policy, terms, instruction, asked_at)
+
+
+def needs_proof(outcome: Outcome) -> bool:
+    """An unsigned refusal is as little worth as an unsigned success."""
+    return not isinstance(outcome, said.NotSent | said.Accepted | said.Unknown)
 
 
 def is_dead(instruction: Instruction, terms: Terms, asked_at: int | None) -> bool:

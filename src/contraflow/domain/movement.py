@@ -225,13 +225,13 @@ def captures_of(change: Change, moved: Instruction, now: int) -> tuple[BookedFac
 
 
 def cases_of(change: Change, before: Payment, moved: Instruction, now: int) -> list[Case]:
-    """Facts that we had excluded are booked, and somebody is told."""
+    """Facts that we had excluded are booked, and somebody is told; of captures see booking.py."""
     cause, payment_id = f"{moved.number}/{moved.sequence}", before.payment_id
     cases = []
     if change.payment.excess > before.excess:
         kind = CaseKind.OVER_REVERSAL
         cases.append(open_case(kind, object_id=payment_id, cause=cause, now=now))
-    if change.step in {PaymentStep.AUTHORIZE, PaymentStep.CAPTURE} and before.state in ENDED:
+    if change.step is PaymentStep.AUTHORIZE and before.state in ENDED:
         kind = CaseKind.LATE_FACT
         cases.append(open_case(kind, object_id=payment_id, cause=cause, now=now))
     is_cancel = moved.kind in {Kind.CLOSE, Kind.VOID} and moved.state is State.SUCCEEDED

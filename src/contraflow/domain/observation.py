@@ -23,7 +23,10 @@ class Authorized(Struct, frozen=True, tag=True, gc=False):
 
 
 class Captured(Struct, frozen=True, tag=True, gc=False):
-    """Money was taken, perhaps after we believed the payment to be over."""
+    """Money was taken that no instruction of ours had asked for, perhaps after the end.
+
+    What became of a pay or capture of ours is `Answered` with its number, never this.
+    """
 
     payment_id: str
     capture_id: str  # The channel's; captures of one payment add up.

@@ -17,7 +17,11 @@ from contraflow.domain.options import Options
 from contraflow.domain.payment import Payment
 from contraflow.store import Views
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+TIMES = ("sent_at", "known_at", "final_at", "deadline_at")
+AMOUNTS = (
+    *("amount", "authorized", "captured", "voided", "void_in_flight", "reserved", "refunded"),
+    *("charged_back", "excess", "capturable", "refundable"),
+)
 LABELS = msgspec.json.Decoder(Labels)
 
 
@@ -35,16 +39,16 @@ def status_of(instruction: Instruction) -> Status:
     match instruction.state:
         case State.HELD if instruction.waiting is Waiting.REVIEW:
             return Status.REQUIRES_ACTION
-        case State.HELD | State.ACCEPTED:
-            return Status.PENDING
-        case State.SENT | State.PENDING | State.UNKNOWN | State.ATTENTION:
-            return Status.PENDING
         case State.SUCCEEDED:
             return Status.SUCCEEDED
         case State.FAILED | State.BOUNCED:
             return Status.FAILED
         case State.WITHDRAWN:
             return Status.CANCELED
+        case State.HELD | State.ACCEPTED:
+            return Status.PENDING
+        case State.SENT | State.PENDING | State.UNKNOWN | State.ATTENTION:
+            return Status.PENDING
 
 
 class MoneyView(Struct, frozen=True):
@@ -102,12 +106,10 @@ class InstructionView(Struct, frozen=True, kw_only=True):
 
 
 class CaseView(Struct, frozen=True, kw_only=True):
-    """What waits for a person; `id` is what `attention resolve` takes."""
-
-    id: str
+    id: str  # What `attention resolve` takes.
     kind: str
     about: str
-    opened_at: str | None
+    opened_at: str | None = None  # Of an instruction its story tells.
     deadline_at: str | None
     detail: str
 
@@ -140,15 +142,11 @@ def money_view(minor: int, currency: str) -> MoneyView:
 
 def time_text(ms: int) -> str:
     """ISO 8601 in UTC, to the millisecond."""
-    moment = EPOCH + timedelta(milliseconds=ms)
+    moment = datetime.fromtimestamp(ms // 1_000, UTC) + timedelta(milliseconds=ms % 1_000)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def payment_view(payment: Payment) -> PaymentView:
-    amounts = (
-        *("amount", "authorized", "captured", "voided", "void_in_flight", "reserved", "refunded"),
-        *("charged_back", "excess", "capturable", "refundable"),
-    )
     return PaymentView(
         id=name_of(payment.payment_id),
         state=payment.state,
@@ -160,7 +158,7 @@ def payment_view(payment: Payment) -> PaymentView:
         expires_at=_time_or_none(payment.expires_at),
         reference=payment.reference,
         labels=LABELS.decode(payment.labels),
-        **{name: money_view(getattr(payment, name), payment.currency) for name in amounts},
+        **{name: money_view(getattr(payment, name), payment.currency) for name in AMOUNTS},
     )
 
 
@@ -183,11 +181,8 @@ def instruction_view(instruction: Instruction) -> InstructionView:
         attempts=instruction.attempt,
         reference=instruction.reference,
         requested_at=time_text(instruction.requested_at),
-        sent_at=_time_or_none(instruction.sent_at),
-        known_at=_time_or_none(instruction.known_at),
-        final_at=_time_or_none(instruction.final_at),
-        deadline_at=_time_or_none(instruction.deadline_at),
         labels=LABELS.decode(instruction.labels),
+        **{name: _time_or_none(getattr(instruction, name)) for name in TIMES},
     )
 
 
@@ -235,7 +230,6 @@ def _attention_view(instruction: Instruction) -> CaseView:
         id=name_of(instruction.instruction_id),
         kind=CaseKind.ATTENTION,
         about=f"{instruction.kind} of {name_of(instruction.payment_id)}",
-        opened_at=None,
         deadline_at=_time_or_none(instruction.deadline_at),
         detail=instruction.failure,
     )

@@ -59,7 +59,6 @@ class Clients:
             at = self.prng.randrange(ASK_MS_MAX)
             scope = self.prng.choice(("all", "channel:sandbox", f"merchant:{TENANT}"))
             yield at, self.switch(scope, is_on=True)
-            yield at + 5_000 + self.prng.randrange(ASK_MS_MAX), self.switch(scope, is_on=False)
         if self.faults.strike(Fault.NOTICE_OF_NOTHING, 0.3):
             yield self.prng.randrange(PAID_MS_MAX), self.notice_of_nothing()
 
@@ -170,6 +169,8 @@ class Clients:
             return
         prng, faults = self.prng, self.faults
         at, soon = now + prng.randrange(ASK_MS_MAX), now + prng.randrange(SOON_MS_MAX)
+        if isinstance(command, c.SwitchHold) and command.is_on:
+            yield at + 5_000, self.switch(command.scope, is_on=False)
         is_first = isinstance(
             command, c.RequestRefund | c.RequestCancel | c.RequestReversal | c.RequestCapture
         )

@@ -62,4 +62,8 @@ class Faults:
 
     def note(self, fault: str, states: Iterable[State]) -> None:
         self.happened[fault] += 1
+        self.meet(fault, states)
+
+    def meet(self, fault: str, states: Iterable[State]) -> None:
+        """It goes on, and meets these states, too."""
         self.pairs.update((fault, state) for state in states)

@@ -41,37 +41,48 @@ class HostileTransport:
     parts_of: int
 
     async def send(self, request: Request, leave_by: int) -> Reply:
-        world, faults, prng = self.world, self.world.faults, self.world.prng
+        world, prng = self.world, self.world.prng
         ask, scheme = ASK.decode(request.body), request.url.partition(":")[0]
-        state = world.state_of_number(ask.number)
-        pause = faults.strike(Fault.PAUSED, 0.04, state)
-        await world.runtime.sleep(prng.randrange(PAUSE_MS_MAX if pause else WAY_MS_MAX))
-        state = world.state_of_number(ask.number)
-        if faults.strike(Fault.UNREACHABLE, 0.05, state):
+        await self.connect(ask, leave_by)
+        world.note_first_byte(ask, request)
+        if self.strike(Fault.REQUEST_LOST, 0.04, ask):
+            await self.hear_nothing(scheme)
+        is_plain = world.script_of(ask) is Script.OK and ask.action not in ("status", "withdraw")
+        if is_plain and self.strike(Fault.LANDS_LATE, 0.08, ask):
+            at = world.runtime.now() + prng.randrange(LATE_MS_MAX[scheme])
+            world.add_travelling(Travelling(at, request))
+            await self.hear_nothing(scheme)
+        await world.runtime.sleep(prng.randrange(WAY_MS_MAX))
+        reply, wait_ms = world.ask_bank(request)
+        await world.runtime.sleep(wait_ms + prng.randrange(WAY_MS_MAX))
+        if reply is None or self.strike(Fault.REPLY_LOST, 0.06, ask):
+            await self.hear_nothing(scheme)
+        assert reply is not None
+        return reply
+
+    async def connect(self, ask: Ask, leave_by: int) -> None:
+        """Until the first byte may leave; a process that has died must not come further."""
+        world = self.world
+        pause = self.strike(Fault.PAUSED, 0.04, ask)
+        await world.runtime.sleep(world.prng.randrange(PAUSE_MS_MAX if pause else WAY_MS_MAX))
+        if self.strike(Fault.UNREACHABLE, 0.05, ask):
             raise ChannelUnreachable
         if world.store.now() > leave_by:
             raise LeaveByMissed
         if world.incarnation != self.parts_of:
             raise InvariantBroken("I23", "a dead incarnation lets a byte leave")
-        world.note_first_byte(ask, request)
-        if faults.strike(Fault.REQUEST_LOST, 0.04, state):
-            await world.runtime.sleep(SILENCE_MS[scheme])
-            raise ReplyLost
-        is_plain = world.script_of(ask) is Script.OK and ask.action not in ("status", "withdraw")
-        if is_plain and faults.strike(Fault.LANDS_LATE, 0.08, state):
-            at = world.runtime.now() + prng.randrange(LATE_MS_MAX[scheme])
-            world.add_travelling(Travelling(at, request))
-            await world.runtime.sleep(SILENCE_MS[scheme])
-            raise ReplyLost
-        await world.runtime.sleep(prng.randrange(WAY_MS_MAX))
-        reply, wait_ms = world.ask_bank(request)
-        await world.runtime.sleep(wait_ms + prng.randrange(WAY_MS_MAX))
-        if reply is None or faults.strike(
-            Fault.REPLY_LOST, 0.06, world.state_of_number(ask.number)
-        ):
-            await world.runtime.sleep(SILENCE_MS[scheme])
-            raise ReplyLost
-        return reply
+
+    async def hear_nothing(self, scheme: str) -> None:
+        await self.world.runtime.sleep(SILENCE_MS[scheme])
+        raise ReplyLost
+
+    def strike(self, fault: Fault, chance: float, ask: Ask) -> bool:
+        """A fault of the network; it may be what brings this payment before an operator."""
+        world = self.world
+        if not world.faults.strike(fault, chance, world.state_of_number(ask.number)):
+            return False
+        world.struck[ask.payment] = None
+        return True
 
 
 async def deliver(world: Surroundings, parts: Parts, notice: Notice) -> None:

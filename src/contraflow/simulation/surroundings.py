@@ -29,6 +29,7 @@ class Surroundings(Protocol):
     bank: Bank
     parts: Parts
     travelling: list[Travelling]
+    struck: dict[str, None]
     incarnation: int
     commits: int
     told: int

@@ -16,7 +16,7 @@ from contraflow.domain.instruction import Instruction
 from contraflow.domain.payment import Payment
 from contraflow.store import Loaded
 from contraflow.store import sqlite_statements as sql
-from contraflow.store.sqlite_reach import Reach, fall_through_keys, reach_of, unsent_ids
+from contraflow.store.sqlite_reach import Reach, fall_through_keys, paying, reach_of, unsent_ids
 from contraflow.store.sqlite_rows import (
     Row,
     cases_of,
@@ -46,11 +46,12 @@ def load(connection: apsw.Connection, now: int, commands: Sequence[Command]) -> 
     rows = _among(connection, sql.PAYMENTS, [*reach.payment_ids, *own])
     payment_versions = {row[1]: row[0] for row in rows}
     payments = payments_of(rows)
-    if reach.may_cancel or reach.capturing:
-        rows = _second_round(connection, reach, payments)
+    capturing = [*reach.capturing, *paying(instructions.values())]
+    if reach.may_cancel or capturing:
+        rows = _second_round(connection, reach, payments, capturing)
         instruction_versions.update((row[1], row[0]) for row in rows)
         instructions.update(instructions_of(rows))
-    keys = reach.keys + (fall_through_keys(instructions.values()) if reach.capturing else [])
+    keys = reach.keys + (fall_through_keys(instructions.values()) if capturing else [])
     loaded = Loaded(
         now=now,
         payments=payments,
@@ -67,10 +68,13 @@ def load(connection: apsw.Connection, now: int, commands: Sequence[Command]) -> 
 
 
 def _second_round(
-    connection: apsw.Connection, reach: Reach, payments: dict[str, Payment]
+    connection: apsw.Connection,
+    reach: Reach,
+    payments: dict[str, Payment],
+    capturing: list[str],
 ) -> list[Row]:
     unsent = _among(connection, sql.INSTRUCTIONS, unsent_ids(reach, payments))
-    return unsent + _among(connection, sql.INSTRUCTIONS_OF, reach.capturing)
+    return unsent + _among(connection, sql.INSTRUCTIONS_OF, capturing)
 
 
 def _cases(

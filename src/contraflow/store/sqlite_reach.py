@@ -13,7 +13,7 @@ from contraflow.domain.cases import CaseKind
 from contraflow.domain.commands import Command, Line
 from contraflow.domain.facts import FactKind, fact_id_for, notice_id_for
 from contraflow.domain.ids import POLICY_PREFIX, tenant_of
-from contraflow.domain.instruction import Instruction
+from contraflow.domain.instruction import Instruction, Kind
 from contraflow.domain.lifecycle import UNPAID
 from contraflow.domain.observation import (
     Answered,
@@ -40,6 +40,7 @@ ALONE = (c.ResolveCase, c.SwitchHold, c.Quarantine)
 KEYED = tuple(kind for kind in get_args(c.ClientCommand) if issubclass(kind, c.Keyed))
 assert set(get_args(Command)) == {*FENCED, *OF_INSTRUCTION, *OF_PAYMENT, *TELLING, *ALONE}
 
+PAYMENT_COMMANDS = frozenset({Kind.PAY, Kind.CAPTURE})
 ByKind = Mapping[type[Any], Sequence[Any]]
 
 
@@ -91,6 +92,11 @@ def unsent_ids(reach: Reach, payments: Mapping[str, Payment]) -> list[str]:
         for payment in unpaid
         if payment is not None and payment.state in UNPAID and payment.pay_number
     ]
+
+
+def paying(instructions: Iterable[Instruction]) -> list[str]:
+    """Payments whose money may be taken by the outcome of one of these."""
+    return [i.payment_id for i in instructions if i.kind in PAYMENT_COMMANDS]
 
 
 def fall_through_keys(instructions: Iterable[Instruction]) -> list[str]:

@@ -148,7 +148,7 @@ SELECT payment.* FROM payment
 WHERE expires_at <= ?1 AND state IN ('created', 'pending')
   AND payment_id NOT IN (
     SELECT object_id FROM operator_case WHERE kind = 'quarantined' AND closed_at IS NULL)
-ORDER BY expires_at, payment_id LIMIT ?2
+ORDER BY expires_at, rowid LIMIT ?2
 """
 DUE_PARKED = """
 SELECT parked.* FROM parked

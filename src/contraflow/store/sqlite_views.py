@@ -79,10 +79,11 @@ class SqliteViews:
     def events_of(self, object_ids: Sequence[str]) -> list[tuple[int, Record]]:
         """In order, each with its position and its entries."""
         wanted = msgspec.json.encode(list(dict.fromkeys(object_ids))).decode()
+        rows = self._rows(ask.EVENTS_OF, wanted)
+        # After the events, so that none is without its entries if one is written in between.
         entries: defaultdict[int, list[Entry]] = defaultdict(list)
         for position, *entry in self._rows(ask.ENTRIES_OF, wanted):
             entries[position].append(Entry(*entry))
-        rows = self._rows(ask.EVENTS_OF, wanted)
         return [(p, Record(i, n, body, tuple(entries.get(p, ())))) for p, i, n, body in rows]
 
     def entries_of(self, object_id: str) -> list[Entry]:

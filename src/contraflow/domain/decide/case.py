@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from contraflow.domain.cases import Case
 from contraflow.domain.commands import Resolution, ResolveCase
 from contraflow.domain.decision import Accepted, Decision, Refused
-from contraflow.domain.events import CaseClosed
+from contraflow.domain.events import CaseClosed, InstructionNoted, Note
 from contraflow.domain.instruction import Instruction, Waiting
 from contraflow.domain.lifecycle import State, Step
 from contraflow.domain.movement import walk
@@ -55,6 +55,8 @@ def _resolve(snapshot: Snapshot, command: ResolveCase, instruction: Instruction)
             steps = (Step.RESOLVE_FAILED,)
         case Resolution.REDIRECT | Resolution.CLOSED:
             # The next mark sends it; until then it stays with the operator.
-            taken = replace(taken, waiting=Waiting.REDIRECT, due_at=now)
-            return Accepted(instructions=(taken,))
+            sequence = taken.sequence + 1
+            taken = replace(taken, waiting=Waiting.REDIRECT, due_at=now, sequence=sequence)
+            noted = InstructionNoted(Note.REDIRECTED, taken, evidence)
+            return Accepted(instructions=(taken,), events=(noted,))
     return walk(now, payment, taken, steps, evidence=evidence)

@@ -5,10 +5,14 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from contraflow.domain import payment as amounts
-from contraflow.domain.booking import book_capture, book_chargeback, book_refund_elsewhere
+from contraflow.domain.booking import (
+    book_capture,
+    book_chargeback,
+    book_refund_elsewhere,
+    with_consequences,
+)
 from contraflow.domain.cases import Case, CaseKind, Parked, open_case
 from contraflow.domain.commands import RecordFact, RetryParked
-from contraflow.domain.decide.outcome import with_fall_through
 from contraflow.domain.decision import Accepted, Decision
 from contraflow.domain.events import CaseClosed, CaseOpened, PaymentMoved
 from contraflow.domain.facts import BookedFact, FactKind, FactState, notice_id_for
@@ -100,7 +104,7 @@ def _hear(snapshot: Snapshot, channel: str, fact: Answered) -> Accepted | None:
         return contradicted(snapshot, instruction, fact.outcome) if contradicts else Accepted()
     payment = snapshot.payments[instruction.payment_id]
     heard = hear(snapshot, payment, instruction, fact.outcome, asked_at=None, again_at=None)
-    return with_fall_through(heard)
+    return with_consequences(snapshot, payment, heard)
 
 
 def _authorize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from contraflow.domain import outcome as said
-from contraflow.domain.booking import came_too_late, fall_through
+from contraflow.domain.booking import with_consequences
 from contraflow.domain.commands import RecordOutcome
 from contraflow.domain.decision import Accepted, Decision, Refused
 from contraflow.domain.events import InstructionNoted, Note
@@ -39,17 +39,7 @@ def decide_outcome(snapshot: Snapshot, command: RecordOutcome) -> Decision:
         asked_at=command.asked_at,
         again_at=command.again_at,
     )
-    return with_fall_through(heard)
-
-
-def with_fall_through(heard: Accepted) -> Accepted:
-    """Where a `reverse` came too late to cancel and the capture is known, refund instead."""
-    if heard.payment is None or not heard.payment.refundable or not heard.instructions:
-        return heard
-    [instruction] = heard.instructions
-    if not came_too_late(instruction):
-        return heard
-    return replace(heard, follow_ups=(fall_through(heard.payment, instruction),))
+    return with_consequences(snapshot, payment, heard)
 
 
 def _hear_of_withdrawal(instruction: Instruction, command: RecordOutcome) -> Accepted:

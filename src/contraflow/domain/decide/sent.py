@@ -26,7 +26,7 @@ def decide_sent(snapshot: Snapshot, command: MarkSent) -> Decision:
     if isinstance(instruction, Refused):
         return instruction
     step = step_for(instruction)
-    is_stopped = step is Step.RESEND and instruction.withdrawal is Withdrawal.ASKED
+    is_stopped = step is not Step.SEND and instruction.withdrawal is Withdrawal.ASKED
     if not instruction.can(step) or is_stopped:
         return Refused(ErrorCode.STATE_FORBIDS, f"{instruction.state} cannot {step}")
     terms = snapshot.policy.terms[instruction.channel]
