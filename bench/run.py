@@ -16,6 +16,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,21 +50,26 @@ AT_LEAST = {
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How many rounds, and life cycles a round: one by one there are fewer, for they take long."""
+    """How many rounds, and life cycles of a turn: one by one there are fewer, for they take long.
+
+    What grows is a small difference, so its two arms have several turns in each round.
+    """
 
     rounds: int
     side_by_side: int
     one_by_one: int
+    among: int
 
 
-FULL = Size(rounds=3, side_by_side=40 * BATCH, one_by_one=400)
-QUICK = Size(rounds=1, side_by_side=10 * BATCH, one_by_one=100)
+FULL = Size(rounds=3, side_by_side=40 * BATCH, one_by_one=400, among=20 * BATCH)
+QUICK = Size(rounds=1, side_by_side=10 * BATCH, one_by_one=100, among=10 * BATCH)
+AMONG_TURNS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Arm:
     name: str
-    run: Callable[[int], Took]  # Told which round it is.
+    run: Callable[[int], Took]  # Told how many turns it has had.
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +97,13 @@ def measure(folder: Path, size: Size) -> list[Figure]:
     gc.collect()
     gc.freeze()  # What was made so far is nobody's garbage.
     units = [unit_s()]
-    took: dict[str, list[Took]] = {arm.name: [] for arm in arms}
+    took: defaultdict[str, list[Took]] = defaultdict(list)
     for number in range(size.rounds):
         for arm in arms:
-            took[arm.name].append(arm.run(number))
+            turns = took[arm.name]
+            turns.append(arm.run(len(turns)))
             units.append(unit_s())
-            say(f"round {number + 1} of {size.rounds}: {arm.name}: {shown(took[arm.name][-1])}")
+            say(f"round {number + 1} of {size.rounds}: {arm.name}: {shown(turns[-1])}")
     return figures_of({name: best(each) for name, each in took.items()}, min(units), fsync_s)
 
 
@@ -118,8 +125,11 @@ def prepare(folder: Path, size: Size) -> list[Arm]:
         insert_payments(path, count)
 
     def among(count: int) -> Callable[[int], Took]:
-        step = size.side_by_side
-        return lambda turn: run_among(crowds[count], count, range(turn * step, (turn + 1) * step))
+        def run(turn: int) -> Took:
+            numbers = range(turn * size.among, (turn + 1) * size.among)
+            return run_among(crowds[count], count, numbers)
+
+        return run
 
     def on_a_copy(run: Callable[[Path], Took]) -> Callable[[int], Took]:
         return lambda _: removing(work, run)
@@ -131,8 +141,7 @@ def prepare(folder: Path, size: Size) -> list[Arm]:
         Arm("plain", on_a_copy(lambda path: run_plain(payments, path, few_numbers))),
         Arm("clients", on_a_copy(lambda path: crowd_of(CLIENTS, payments, path, many))),
         Arm("one_at_a_time", on_a_copy(lambda path: crowd_of(1, payments, path, one))),
-        Arm("among_few", among(FEW)),
-        Arm("among_many", among(MANY)),
+        *[Arm("among_few", among(FEW)), Arm("among_many", among(MANY))] * AMONG_TURNS,
     ]
 
 

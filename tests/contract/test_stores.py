@@ -951,7 +951,9 @@ CAPTURE = told.Observation("evt", told.Captured("acme/pay_1", "cap_1", Money(1, 
     [
         c.RecordFact(channel="rail", observation=CAPTURE),
         c.RetryParked(channel="rail", observation=CAPTURE, again_at=1),
-        c.RecordCapture(**KEY | {"key": "cap_1"}, payment_id="acme/pay_1", amount=Money(1, "CNY")),
+        c.RecordCapture(
+            **KEY | {"key": "acme/cap_1"}, payment_id="acme/pay_1", amount=Money(1, "CNY")
+        ),
     ],
     ids=lambda command: type(command).__name__,
 )

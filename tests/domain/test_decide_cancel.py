@@ -106,7 +106,7 @@ def test_a_payment_that_the_channel_never_heard_of_is_cancelled_at_once() -> Non
     assert paid(decision).state is PaymentState.CANCELED
     moved, canceled = accepted(decision).events
     assert isinstance(moved, InstructionMoved)
-    assert moved.note == "cancel"
+    assert moved.asked.key == KEY
     assert isinstance(canceled, PaymentMoved)
     assert canceled.step is PaymentStep.CANCEL
 

@@ -24,6 +24,7 @@ from contraflow.domain.decide.capture import decide_capture, decide_recorded_cap
 from contraflow.domain.decision import Accepted, Decision
 from contraflow.domain.events import PaymentMoved
 from contraflow.domain.facts import FactKind, fact_id_for
+from contraflow.domain.ids import name_of
 from contraflow.domain.instruction import Kind, Mode
 from contraflow.domain.lifecycle import PaymentState, PaymentStep, State
 from contraflow.domain.money import Money
@@ -137,7 +138,7 @@ def test_a_capture_elsewhere_is_booked_in_every_state(state: PaymentState) -> No
 def test_a_capture_elsewhere_is_a_row_that_a_refund_may_name() -> None:
     [row] = accepted(decide_recorded_capture(snapshot(AUTHORIZED), record())).facts
 
-    assert row.fact_id == fact_id_for(PAYMENT_ID, FactKind.CAPTURE, KEY)
+    assert row.fact_id == fact_id_for(PAYMENT_ID, FactKind.CAPTURE, name_of(KEY))
     assert row.minor == 400
 
 

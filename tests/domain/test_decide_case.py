@@ -133,6 +133,7 @@ def test_what_the_channel_did_after_all_answers_the_wish_to_take_it_back() -> No
 def test_a_case_is_closed_once_with_evidence_in_words() -> None:
     decision = decide_resolution(snapshot(CASE), close())
     [closed] = accepted(decision).cases
+    told = CaseClosed(closed, SEEN, close().asked)
 
-    assert decision == Accepted(cases=(closed,), events=(CaseClosed(closed, SEEN),))
+    assert decision == Accepted(cases=(closed,), events=(told,))
     assert (closed.closed_at, closed.closed_by) == (NOW, KEY)

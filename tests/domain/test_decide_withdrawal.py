@@ -48,7 +48,7 @@ def test_after_that_the_wish_is_kept_and_nothing_is_forgotten(before: State) -> 
     decision = accepted(decide_withdrawal(state, WITHDRAW))
     one = only(decision)
 
-    assert decision.events == (InstructionNoted(Note.WITHDRAWAL_ASKED, one),)
+    assert decision.events == (InstructionNoted(Note.WITHDRAWAL_ASKED, one, asked=WITHDRAW.asked),)
     assert (one.state, one.withdrawal) == (before, Withdrawal.ASKED)
     assert one.sequence == 5
     assert decision.payment in (None, *state.payments.values())

@@ -90,7 +90,7 @@ def fall_throughs(snapshot: Snapshot, payment: Payment) -> tuple[RequestRefund, 
         for instruction in snapshot.instructions.values()
         if instruction.payment_id == payment.payment_id and came_too_late(instruction)
     ]
-    return tuple(fall_through(payment, instruction) for instruction in late[:1])
+    return tuple(fall_through(payment, instruction) for instruction in late)
 
 
 def came_too_late(instruction: Instruction) -> bool:

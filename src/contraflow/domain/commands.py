@@ -10,6 +10,7 @@ import enum
 
 from msgspec import Struct
 
+from contraflow.domain.events import Asked
 from contraflow.domain.instruction import Fence, Timing
 from contraflow.domain.money import Money
 from contraflow.domain.observation import Observation
@@ -31,6 +32,10 @@ class Keyed(Struct, frozen=True, kw_only=True, gc=False):
     fingerprint: bytes  # Of the whole request, its route included.
     line: Line | None = None
     labels: str = "{}"  # Canonical JSON of `Labels`.
+
+    @property
+    def asked(self) -> Asked:
+        return Asked(self.key, self.labels)
 
 
 class RecordPayment(Keyed, frozen=True, kw_only=True, gc=False):

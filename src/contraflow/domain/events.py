@@ -14,6 +14,16 @@ from contraflow.domain.outcome import NO_EVIDENCE, Evidence
 from contraflow.domain.payment import Payment
 
 
+class Asked(Struct, frozen=True, gc=False):
+    """Who asked for it: the key of the request and what came with it; empty for the engine."""
+
+    key: str = ""
+    labels: str = ""
+
+
+NOBODY = Asked()
+
+
 class InstructionMoved(Struct, frozen=True, gc=False):
     """It took one step of its life; `instruction` is as it was right after."""
 
@@ -21,7 +31,7 @@ class InstructionMoved(Struct, frozen=True, gc=False):
     instruction: Instruction
     excess: int = 0  # By how much the loss of the payment rose, or fell.
     evidence: Evidence = NO_EVIDENCE
-    note: str = ""
+    asked: Asked = NOBODY  # By whom, if not by the request that made it.
 
 
 class Note(enum.StrEnum):
@@ -37,6 +47,7 @@ class InstructionNoted(Struct, frozen=True, gc=False):
     note: Note
     instruction: Instruction
     evidence: Evidence = NO_EVIDENCE
+    asked: Asked = NOBODY
 
 
 class PaymentMoved(Struct, frozen=True, gc=False):
@@ -64,6 +75,7 @@ class CaseOpened(Struct, frozen=True, gc=False):
 class CaseClosed(Struct, frozen=True, gc=False):
     case: Case
     evidence: str  # In words.
+    asked: Asked = NOBODY
 
 
 class HoldSwitched(Struct, frozen=True, gc=False):

@@ -12,7 +12,14 @@ from msgspec.structs import replace
 from contraflow.domain import payment as amounts
 from contraflow.domain.cases import Case, CaseKind, open_case
 from contraflow.domain.decision import Accepted
-from contraflow.domain.events import CaseOpened, Event, InstructionMoved, PaymentMoved
+from contraflow.domain.events import (
+    NOBODY,
+    Asked,
+    CaseOpened,
+    Event,
+    InstructionMoved,
+    PaymentMoved,
+)
 from contraflow.domain.facts import BookedFact, FactKind, FactState, fact_id_for
 from contraflow.domain.instruction import Instruction, Kind
 from contraflow.domain.lifecycle import ENDED, UNPAID, PaymentState, PaymentStep, State, Step
@@ -76,7 +83,7 @@ def walk(
     steps: tuple[Step, ...],
     *,
     evidence: Evidence = NO_EVIDENCE,
-    note: str = "",
+    asked: Asked = NOBODY,
 ) -> Accepted:
     """Take the steps in order; each makes one event, and one more where the payment moves too."""
     events: list[Event] = []
@@ -88,7 +95,7 @@ def walk(
         paid = _count_unknown(change.payment, instruction.state, moved.state)
         excess = paid.excess - payment.excess
         own = excess if change.step is None else 0
-        events.append(InstructionMoved(step, moved, own, evidence, note))
+        events.append(InstructionMoved(step, moved, own, evidence, asked))
         if change.step is not None:
             paid = amounts.move(paid, change.step)
             events.append(PaymentMoved(change.step, paid, change.minor, excess, evidence))

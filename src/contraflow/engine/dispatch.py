@@ -43,7 +43,7 @@ async def work_on(parts: Parts, gate: Gate, instruction: Instruction) -> None:
     try:
         if is_timed_out(instruction, parts.store.now()):
             await submit(parts.intake, FireTimer(fence=instruction.fence))
-        elif instruction.state is State.ACCEPTED or instruction.waiting is Waiting.REDIRECT:
+        elif instruction.state is State.ACCEPTED or is_redirected(instruction):
             await send_once(parts, channel, instruction)
         else:
             await inquire_once(parts, channel, instruction)
@@ -57,6 +57,12 @@ async def work_on(parts: Parts, gate: Gate, instruction: Instruction) -> None:
 def is_timed_out(instruction: Instruction, now: int) -> bool:
     deadline_at = instruction.deadline_at
     return instruction.state in UNSENT and deadline_at is not None and deadline_at <= now
+
+
+def is_redirected(instruction: Instruction) -> bool:
+    """An operator wants it sent again, and its owner does not want it back."""
+    is_stopped = instruction.withdrawal is Withdrawal.ASKED
+    return instruction.waiting is Waiting.REDIRECT and not is_stopped
 
 
 async def send_once(parts: Parts, channel: Channel, instruction: Instruction) -> None:

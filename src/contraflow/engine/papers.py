@@ -17,7 +17,6 @@ from contraflow.domain.events import (
     InstructionNoted,
     PaymentMoved,
 )
-from contraflow.domain.instruction import Instruction
 from contraflow.domain.lifecycle import BIRTHS, PaymentStep
 from contraflow.domain.outcome import NO_EVIDENCE, Evidence
 from contraflow.domain.payment import Payment
@@ -116,7 +115,7 @@ def _body(event: Event, now: int) -> EventBody:
         case InstructionMoved():
             return _moved(event, now)
         case InstructionNoted():
-            return _instruction(event.instruction, now, event.note, event.evidence)
+            return _noted(event, now)
         case PaymentMoved():
             return _payment(event, now)
         case FactBooked():
@@ -138,6 +137,7 @@ def _body(event: Event, now: int) -> EventBody:
                 id=case.case_id,
                 sequence=2,
                 key=case.closed_by,
+                labels=_labels(event.asked.labels),
                 detail=event.evidence,
             )
         case HoldSwitched():
@@ -179,18 +179,18 @@ def _moved(event: InstructionMoved, now: int) -> EventBody:
         waiting=instruction.waiting,
         failure=instruction.failure,
         reference=instruction.reference,
-        key=instruction.key if is_birth else "",
+        key=instruction.key if is_birth else event.asked.key,
         capture=instruction.capture_id if is_birth else "",
-        detail=event.note,
-        labels=msgspec.Raw(instruction.labels.encode()) if is_birth else NO_LABELS,
+        labels=_labels(instruction.labels if is_birth else event.asked.labels),
         evidence=event.evidence,
     )
 
 
-def _instruction(instruction: Instruction, now: int, note: str, evidence: Evidence) -> EventBody:
+def _noted(event: InstructionNoted, now: int) -> EventBody:
+    instruction = event.instruction
     return EventBody(
         v=VERSION,
-        type=f"{instruction.kind}.{note}",
+        type=f"{instruction.kind}.{event.note}",
         at=now,
         id=instruction.instruction_id,
         sequence=instruction.sequence,
@@ -198,8 +198,14 @@ def _instruction(instruction: Instruction, now: int, note: str, evidence: Eviden
         payment=instruction.payment_id,
         attempt=instruction.attempt,
         withdrawal=instruction.withdrawal,
-        evidence=evidence,
+        key=event.asked.key,
+        labels=_labels(event.asked.labels),
+        evidence=event.evidence,
     )
+
+
+def _labels(labels: str) -> msgspec.Raw:
+    return msgspec.Raw(labels.encode()) if labels else NO_LABELS
 
 
 def _payment(event: PaymentMoved, now: int) -> EventBody:
@@ -222,7 +228,7 @@ def _payment(event: PaymentMoved, now: int) -> EventBody:
         number=payment.pay_number if is_birth else "",
         method=payment.method if is_birth else "",
         instrument=payment.instrument if is_birth else "",
-        labels=msgspec.Raw(payment.labels.encode()) if is_birth else NO_LABELS,
+        labels=_labels(payment.labels if is_birth else ""),
         evidence=event.evidence,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from contraflow.domain.decision import Accepted, Answer
+from contraflow.domain.decision import Accepted, Answer, Told
 from contraflow.domain.lifecycle import FINAL, State
 from contraflow.engine.parts import Parts
 from contraflow.outside import Ticket
@@ -23,9 +23,10 @@ def tell_watchers(parts: Parts, answers: Iterable[Answer]) -> None:
     if not parts.watchers:
         return
     for answer in answers:
-        if not isinstance(answer, Accepted):
+        decision = answer.decision if isinstance(answer, Told) else answer
+        if not isinstance(decision, Accepted):
             continue
-        for instruction in answer.instructions:
+        for instruction in decision.instructions:
             if instruction.state in AT_REST:
                 for ticket in parts.watchers.pop(instruction.instruction_id, ()):
                     if not ticket.done():

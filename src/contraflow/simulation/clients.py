@@ -44,6 +44,7 @@ class Clients:
     is_liar: bool
     receipts: dict[str, Receipt] = field(default_factory=dict)  # As first told, by key.
     scripts: dict[str, Script] = field(default_factory=dict)  # Of reversals, by payment.
+    disputes: list[ChargedBack] = field(default_factory=list)  # About what nobody may know.
     asked: int = 0
 
     def begin(self) -> Iterator[tuple[int, c.Command]]:
@@ -71,8 +72,9 @@ class Clients:
         """A dispute about a payment that nobody knows, or not yet."""
         payment_id = qualified(TENANT, f"pay{self.prng.randrange(3) * PAYMENTS}")
         currency = self.prng.choice(("CNY", "USD"))
-        dispute = ChargedBack(payment_id, "case_0", Dispute.LOST, Money(77, currency))
+        dispute = ChargedBack(payment_id, "dispute_0", Dispute.LOST, Money(77, currency))
         evidence = Evidence(proof=Proof.SIGNATURE, code="chargeback.lost")
+        self.disputes.append(dispute)
         told = Observation("event_0", dispute, evidence)
         return c.RecordFact(channel="sandbox", observation=told)
 

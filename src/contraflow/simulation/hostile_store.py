@@ -25,14 +25,14 @@ class HostileStore(SqliteStore):
         world, faults = self.world, self.world.faults
         await world.runtime.sleep(world.prng.randrange(COMMIT_MS_MAX))
         states = world.states_of(commands)
-        if faults.strike(Fault.CRASH_BEFORE_COMMIT, 0.02, states):
+        if faults.strike(Fault.CRASH_BEFORE_COMMIT, 0.015, states):
             raise Crash
         if faults.strike(Fault.DISK_FULL, 0.01, states):
             raise StoreUnwritable
         commit = await SqliteStore.commit(self, commands, plan)
         world.note_commit(commands, commit)
         states = [*world.states_of(commands), *(i.state for i in commit.instructions)]
-        if faults.strike(Fault.CRASH_AFTER_COMMIT, 0.04, states):
+        if faults.strike(Fault.CRASH_AFTER_COMMIT, 0.03, states):
             raise Crash
         if faults.strike(Fault.BATCH_TWICE, 0.01, states):
             commit = await SqliteStore.commit(self, commands, plan)
@@ -49,5 +49,5 @@ class HostileStore(SqliteStore):
     def _save(self, commit: Commit, found: Found) -> None:
         SqliteStore._save(self, commit, found)
         states = [i.state for i in commit.instructions]
-        if self.world.faults.strike(Fault.CRASH_INSIDE_COMMIT, 0.03, states):
+        if self.world.faults.strike(Fault.CRASH_INSIDE_COMMIT, 0.02, states):
             raise Crash

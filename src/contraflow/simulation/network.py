@@ -29,6 +29,9 @@ PAUSE_MS_MAX = 200_000
 WAY_MS_MAX = 40
 SILENCE_MS = {CARD: 1_000, RAIL: 30_000}
 NOTICE_LATE_MS_MAX = 120_000
+ON_THE_WAY_BACK = 0.4  # How many of those who fall asleep do so over the reply.
+STRANGE = 0.3  # How often a proxy answers for a bank that does not.
+STRANGERS = (Reply(502, b""), Reply(200, b"<html><body>It works!</body></html>"))
 ASK = msgspec.json.Decoder(Ask)
 TELLING = msgspec.json.Decoder(Telling)
 
@@ -43,28 +46,42 @@ class HostileTransport:
     async def send(self, request: Request, leave_by: int) -> Reply:
         world, prng = self.world, self.world.prng
         ask, scheme = ASK.decode(request.body), request.url.partition(":")[0]
-        await self.connect(ask, leave_by)
+        way, way_back = self.ways(ask)
+        await self.connect(ask, leave_by, way)
         world.note_first_byte(ask, request)
         if self.strike(Fault.REQUEST_LOST, 0.04, ask):
-            await self.hear_nothing(scheme)
+            return await self.hear_nobody(scheme)
         is_plain = world.script_of(ask) is Script.OK and ask.action not in ("status", "withdraw")
         if is_plain and self.strike(Fault.LANDS_LATE, 0.08, ask):
             at = world.runtime.now() + prng.randrange(LATE_MS_MAX[scheme])
             world.add_travelling(Travelling(at, request))
-            await self.hear_nothing(scheme)
+            return await self.hear_nobody(scheme)
         await world.runtime.sleep(prng.randrange(WAY_MS_MAX))
         reply, wait_ms = world.ask_bank(request)
-        await world.runtime.sleep(wait_ms + prng.randrange(WAY_MS_MAX))
+        await world.runtime.sleep(wait_ms + way_back)
+        self.meet_again(ask, way_back)
         if reply is None or self.strike(Fault.REPLY_LOST, 0.06, ask):
-            await self.hear_nothing(scheme)
-        assert reply is not None
+            return await self.hear_nobody(scheme)
         return reply
 
-    async def connect(self, ask: Ask, leave_by: int) -> None:
+    def ways(self, ask: Ask) -> tuple[int, int]:
+        """There and back, in milliseconds; on one of them a worker may fall asleep."""
+        prng = self.world.prng
+        ways = [prng.randrange(WAY_MS_MAX), prng.randrange(WAY_MS_MAX)]
+        if self.strike(Fault.PAUSED, 0.04, ask):
+            ways[prng.random() < ON_THE_WAY_BACK] = prng.randrange(PAUSE_MS_MAX)
+        return ways[0], ways[1]
+
+    def meet_again(self, ask: Ask, way: int) -> None:
+        """Whoever slept so long finds what others have made of it."""
+        if way > WAY_MS_MAX:
+            self.world.faults.meet(Fault.PAUSED, self.world.state_of_number(ask.number))
+
+    async def connect(self, ask: Ask, leave_by: int, way: int) -> None:
         """Until the first byte may leave; a process that has died must not come further."""
         world = self.world
-        pause = self.strike(Fault.PAUSED, 0.04, ask)
-        await world.runtime.sleep(world.prng.randrange(PAUSE_MS_MAX if pause else WAY_MS_MAX))
+        await world.runtime.sleep(way)
+        self.meet_again(ask, way)
         if self.strike(Fault.UNREACHABLE, 0.05, ask):
             raise ChannelUnreachable
         if world.store.now() > leave_by:
@@ -72,7 +89,10 @@ class HostileTransport:
         if world.incarnation != self.parts_of:
             raise InvariantBroken("I23", "a dead incarnation lets a byte leave")
 
-    async def hear_nothing(self, scheme: str) -> None:
+    async def hear_nobody(self, scheme: str) -> Reply:
+        """Silence, or something on the way answers in the bank's place."""
+        if self.world.prng.random() < STRANGE:
+            return self.world.prng.choice(STRANGERS)
         await self.world.runtime.sleep(SILENCE_MS[scheme])
         raise ReplyLost
 

@@ -13,7 +13,7 @@ from contraflow.simulation.faults import Crash, Fault
 from contraflow.simulation.truth import check_at_rest, check_effects
 from contraflow.simulation.world import World
 
-CRASHES_MAX = 8
+CRASHES_MAX = 7
 KILL_TURN_MAX = 900
 CALM_AFTER_MS = 400_000
 TURNS_MAX = 60_000

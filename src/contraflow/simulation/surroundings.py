@@ -30,6 +30,10 @@ class Surroundings(Protocol):
     parts: Parts
     travelling: list[Travelling]
     struck: dict[str, None]
+    states: dict[str, State]
+    doubts: dict[str, str]
+    holds: set[str]
+    is_liar: bool
     incarnation: int
     commits: int
     told: int

@@ -11,7 +11,9 @@ from contraflow.domain.lifecycle import FINAL, PaymentState, State
 from contraflow.domain.payment import Payment
 from contraflow.errors import InvariantBroken
 from contraflow.outside.bank_book import Order
+from contraflow.outside.bank_scripts import CONDUCTS
 from contraflow.simulation.truth_numbers import numbers_of
+from contraflow.simulation.truth_outside import check_outside
 from contraflow.simulation.world import World
 from contraflow.store import Contents
 
@@ -84,7 +86,9 @@ def check_at_rest(world: World, contents: Contents) -> None:
         if instruction.state not in FINAL:
             raise InvariantBroken("I24", f"not final, and no operator knows: {instruction}")
         if not world.is_liar:
-            check_truth(instruction, [orders[n] for n in numbers_of(instruction) if n in orders])
+            own = [orders[n] for n in numbers_of(instruction) if n in orders]
+            check_truth(instruction, own)
+            check_belief(world, instruction, own)
     check_the_rest(world, contents)
 
 
@@ -100,6 +104,8 @@ def check_the_rest(world: World, contents: Contents) -> None:
             raise InvariantBroken("I19", f"{receipt} was told and is not kept")
     if world.is_liar:
         check_detection(world, contents)
+    else:
+        check_outside(world, contents)
 
 
 def check_truth(instruction: Instruction, orders: list[Order]) -> None:
@@ -119,6 +125,16 @@ def check_truth(instruction: Instruction, orders: list[Order]) -> None:
             raise InvariantBroken("I4", f"{order}, yet {instruction}")
 
 
+def check_belief(world: World, instruction: Instruction, orders: list[Order]) -> None:
+    """I6: where the bank names another amount or currency, only a person books a success."""
+    if instruction.state not in DONE or instruction.instruction_id in world.believed:
+        return
+    for order in orders:
+        conduct = CONDUCTS[order.script]
+        if conduct.names_minor_more or conduct.names_other_currency:
+            raise InvariantBroken("I6", f"{order} named something else, yet {instruction}")
+
+
 def check_honest(world: World, instruction: Instruction) -> None:
     """I25: no operator's case that no channel fault has caused."""
     if instruction.payment_id not in world.struck:
@@ -129,6 +145,8 @@ def check_payment(payment: Payment) -> None:
     """I7: a cancel against a capture ends in exactly one of the two."""
     if payment.state is PaymentState.CANCELED and payment.captured:
         raise InvariantBroken("I7", f"canceled and captured: {payment}")
+    if payment.state is PaymentState.CANCELED and payment.capturable:
+        raise InvariantBroken("I7", f"canceled, and still to be captured: {payment}")
     if payment.state is PaymentState.CAPTURED and not payment.captured:
         raise InvariantBroken("I7", f"captured nothing: {payment}")
 

@@ -42,6 +42,7 @@ from contraflow.simulation.network import (
 )
 from contraflow.simulation.operators import LOOKS, THINKS_MS_MAX, resolution_of
 from contraflow.simulation.travelling import Travelling
+from contraflow.simulation.truth_marks import check_marks
 from contraflow.store import Commit, Contents
 from contraflow.store.sqlite import connect, open_store
 from contraflow.wire.exchange import Notice, Reply, Request
@@ -59,6 +60,7 @@ class Errand:
 
     at: int
     what: c.Command | Notice | Instruction  # An instruction: a person looks at it.
+    fault: Fault | None = None  # That befell a notice on its way.
 
 
 @dataclass(slots=True)
@@ -82,6 +84,8 @@ class World:
     open: dict[str, None] = field(default_factory=dict)  # Instructions that are not at rest.
     cases: dict[str, Case] = field(default_factory=dict)
     first_bytes: dict[str, list[tuple[int, str, bytes]]] = field(default_factory=dict)
+    doubts: dict[str, str] = field(default_factory=dict)  # Payments, by unknown instruction.
+    holds: set[str] = field(default_factory=set)  # Scopes in which nothing is sent.
     struck: dict[str, None] = field(default_factory=dict)  # Payments that met a fault.
     incarnation: int = 0
     skew: int = 0
@@ -89,6 +93,7 @@ class World:
     commands: int = 0
     told: int = 0  # The last event that the sink has seen.
     redirected: Counter[str] = field(default_factory=Counter)  # By operators.
+    believed: set[str] = field(default_factory=set)  # Instructions that an operator ended.
 
     def __post_init__(self) -> None:
         self.prng = random.Random(self.seed)
@@ -179,9 +184,10 @@ class World:
         now, states = self.runtime.now(), self.states_of_notice(notice)
         is_late = self.faults.strike(Fault.NOTICE_LATE, 0.2, states)
         way = self.prng.randrange(NOTICE_LATE_MS_MAX if is_late else WAY_MS_MAX)
-        self.add(Errand(now + way, notice))
+        self.add(Errand(now + way, notice, Fault.NOTICE_LATE if is_late else None))
         if self.faults.strike(Fault.NOTICE_TWICE, 0.2, states):
-            self.add(Errand(now + self.prng.randrange(NOTICE_LATE_MS_MAX), notice))
+            at = now + self.prng.randrange(NOTICE_LATE_MS_MAX)
+            self.add(Errand(at, notice, Fault.NOTICE_TWICE))
 
     def ask_bank(self, request: Request) -> tuple[Reply | None, int]:
         handling = self.bank.receive(request, self.runtime.now())
@@ -209,6 +215,7 @@ class World:
     # What is committed.
 
     def note_commit(self, commands: Sequence[c.Command], commit: Commit) -> None:
+        check_marks(self, commands, commit)
         self.commits += 1
         self.commands += len(commands)
         for instruction in commit.instructions:
@@ -220,6 +227,12 @@ class World:
                 self.show_to_operator(instruction)
             else:
                 self.open[name] = None
+            if instruction.state is State.UNKNOWN:
+                self.doubts[name] = instruction.payment_id
+            else:
+                self.doubts.pop(name, None)
+        for scope, is_on in commit.holds:
+            (self.holds.add if is_on else self.holds.discard)(scope)
         for case in commit.cases:
             self.cases[case.case_id] = case
 
@@ -264,6 +277,8 @@ class World:
             command = resolution_of(self, instruction)
         if command.resolution is c.Resolution.REDIRECT:
             self.redirected[instruction.instruction_id] += 1
+        else:
+            self.believed.add(instruction.instruction_id)
         del self.errands[errand]
         self.add(Errand(self.runtime.now(), command))
 
@@ -273,6 +288,8 @@ class World:
             await self.resolve(errand, errand.what)
             return
         if isinstance(errand.what, Notice):
+            if errand.fault is not None:
+                self.faults.meet(errand.fault, self.states_of_notice(errand.what))
             await deliver(self, self.parts, errand.what)
             del self.errands[errand]
             return

@@ -83,6 +83,7 @@ class SqliteStore:
     lock: FileLock | None = field(default=None, kw_only=True)
     incarnation: int = field(init=False)
     latest: int = field(init=False)  # The store's clock at the last commit.
+    has_exceptions: bool = field(init=False)  # Something is on hold or quarantined.
     ahead: int = field(init=False)  # By how much it runs before a clock that was set back.
 
     def __post_init__(self) -> None:
@@ -93,6 +94,7 @@ class SqliteStore:
         self.incarnation, self.latest = row
         self.ahead = self.latest - clock
         self._rows(sql.VOID_LEASES, (self.latest,))
+        self.has_exceptions = self._has_exceptions()
         self.connection.execute(sql.COMMIT)
 
     def close(self) -> None:
@@ -108,10 +110,13 @@ class SqliteStore:
             found = load(self.connection, now, commands)
             commit = plan(found.loaded)
             self._save(commit, found)
+        if commit.holds or commit.cases:
+            self.has_exceptions = self._has_exceptions()
         return commit
 
     async def due(self, channel: str, count_max: int) -> list[Instruction]:
-        rows = self._rows(sql.DUE, (channel, self.now(), count_max))
+        statement = sql.DUE if self.has_exceptions else sql.DUE_PLAIN
+        rows = self._rows(statement, (channel, self.now(), count_max))
         return list(instructions_of(rows).values())
 
     async def due_payments(self, count_max: int) -> list[Payment]:
@@ -122,7 +127,8 @@ class SqliteStore:
         return [parked_of(row) for row in self._rows(sql.DUE_PARKED, (self.now(), count_max))]
 
     async def next_due(self) -> int | None:
-        [[due_at]] = self._rows(sql.NEXT_DUE)
+        statement = sql.NEXT_DUE if self.has_exceptions else sql.NEXT_DUE_PLAIN
+        [[due_at]] = self._rows(statement)
         return None if due_at is None else int(due_at)
 
     async def undelivered(self, sink: str, count_max: int) -> list[tuple[int, Record]]:
@@ -151,6 +157,10 @@ class SqliteStore:
 
     async def contents(self) -> Contents:
         return contents_of(self.connection)
+
+    def _has_exceptions(self) -> bool:
+        [[answer]] = self._rows(sql.HAS_EXCEPTIONS)
+        return bool(answer)
 
     def _rows(self, statement: str, bindings: tuple[Any, ...] = ()) -> list[Any]:
         return self.connection.execute(statement, bindings).fetchall()

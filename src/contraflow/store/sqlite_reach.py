@@ -12,7 +12,7 @@ from contraflow.domain import commands as c
 from contraflow.domain.cases import CaseKind
 from contraflow.domain.commands import Command, Line
 from contraflow.domain.facts import FactKind, fact_id_for, notice_id_for
-from contraflow.domain.ids import POLICY_PREFIX, tenant_of
+from contraflow.domain.ids import POLICY_PREFIX, name_of, tenant_of
 from contraflow.domain.instruction import Instruction, Kind
 from contraflow.domain.lifecycle import UNPAID
 from contraflow.domain.observation import (
@@ -130,7 +130,7 @@ def _fact_ids(by_kind: ByKind, told: Sequence[Fact]) -> list[str]:
         if command.capture_id
     ]
     ids += [
-        fact_id_for(command.payment_id, FactKind.CAPTURE, command.key)
+        fact_id_for(command.payment_id, FactKind.CAPTURE, name_of(command.key))
         for command in by_kind.get(c.RecordCapture, ())
     ]
     ids += [_notice_id(command) for kind in TELLING for command in by_kind.get(kind, ())]

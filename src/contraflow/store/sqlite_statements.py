@@ -143,6 +143,28 @@ WHERE channel = ?1 AND due_at <= ?2
     SELECT object_id FROM operator_case WHERE kind = 'quarantined' AND closed_at IS NULL)
 ORDER BY due_at, rowid LIMIT ?3
 """
+# The same, where nothing is on hold and nothing is quarantined: that is nearly always.
+DUE_PLAIN = """
+SELECT instruction.* FROM instruction
+WHERE channel = ?1 AND due_at <= ?2 ORDER BY due_at, instruction_id LIMIT ?3
+"""
+NEXT_DUE_PLAIN = """
+WITH RECURSIVE each_channel (name, at) AS (
+    SELECT min(channel), NULL FROM instruction WHERE due_at IS NOT NULL
+    UNION ALL
+    SELECT (SELECT min(channel) FROM instruction WHERE due_at IS NOT NULL AND channel > name),
+           (SELECT min(due_at) FROM instruction WHERE due_at IS NOT NULL AND channel = name)
+    FROM each_channel WHERE name IS NOT NULL)
+SELECT min(at) FROM (
+    SELECT at FROM each_channel
+    UNION ALL SELECT min(expires_at) FROM payment
+    WHERE expires_at IS NOT NULL AND state IN ('created', 'pending')
+    UNION ALL SELECT min(due_at) FROM parked WHERE due_at IS NOT NULL)
+"""
+HAS_EXCEPTIONS = """
+SELECT EXISTS (SELECT 1 FROM hold) OR EXISTS (
+    SELECT 1 FROM operator_case WHERE kind = 'quarantined' AND closed_at IS NULL)
+"""
 DUE_PAYMENTS = """
 SELECT payment.* FROM payment
 WHERE expires_at <= ?1 AND state IN ('created', 'pending')

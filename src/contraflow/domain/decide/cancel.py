@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from contraflow.domain.birth import Manner, bear
-from contraflow.domain.commands import RequestCancel
+from contraflow.domain.commands import Keyed, RequestCancel
 from contraflow.domain.decision import Accepted, Decision, Refused
 from contraflow.domain.ids import tenant_of
 from contraflow.domain.instruction import Instruction
@@ -32,7 +32,7 @@ def decide_cancel(snapshot: Snapshot, command: RequestCancel) -> Decision:
     unsent = unsent_payment_command(snapshot, payment)
     if unsent is not None:
         # The channel never heard of it, so there is nothing to ask the channel.
-        return withdraw_payment_command(snapshot.now, payment, unsent)
+        return withdraw_payment_command(snapshot.now, payment, unsent, command)
     legs = plan_reversal(payment, None)
     if not legs:
         return Refused(ErrorCode.CANCEL_IN_PROGRESS)
@@ -55,6 +55,8 @@ def unsent_payment_command(snapshot: Snapshot, payment: Payment) -> Instruction 
     return instruction
 
 
-def withdraw_payment_command(now: int, payment: Payment, unsent: Instruction) -> Accepted:
+def withdraw_payment_command(
+    now: int, payment: Payment, unsent: Instruction, command: Keyed
+) -> Accepted:
     taken = replace(unsent, lease=unsent.lease + 1)
-    return walk(now, payment, taken, (Step.WITHDRAW,), note="cancel")
+    return walk(now, payment, taken, (Step.WITHDRAW,), asked=command.asked)

@@ -6,6 +6,7 @@ from contraflow.domain.birth import bear
 from contraflow.domain.booking import book_capture
 from contraflow.domain.commands import RecordCapture, RequestCapture
 from contraflow.domain.decision import Decision, Refused
+from contraflow.domain.ids import name_of
 from contraflow.domain.instruction import Kind
 from contraflow.domain.lifecycle import PaymentState
 from contraflow.domain.plan import Leg
@@ -45,4 +46,4 @@ def decide_recorded_capture(snapshot: Snapshot, command: RecordCapture) -> Decis
         return Refused(ErrorCode.PAYMENT_UNKNOWN, command.payment_id)
     if command.amount.currency != payment.currency:
         return Refused(ErrorCode.CURRENCY_DIFFERS, payment.currency)
-    return book_capture(snapshot, payment, name=command.key, minor=command.amount.minor)
+    return book_capture(snapshot, payment, name=name_of(command.key), minor=command.amount.minor)

@@ -41,7 +41,7 @@ def _close(snapshot: Snapshot, command: ResolveCase, case: Case) -> Decision:
     if not command.evidence.strip():
         return Refused(ErrorCode.EVIDENCE_MISSING)
     closed = replace(case, closed_at=snapshot.now, closed_by=command.key)
-    return Accepted(cases=(closed,), events=(CaseClosed(closed, command.evidence),))
+    return Accepted(cases=(closed,), events=(CaseClosed(closed, command.evidence, command.asked),))
 
 
 def _resolve(snapshot: Snapshot, command: ResolveCase, instruction: Instruction) -> Decision:
@@ -57,6 +57,6 @@ def _resolve(snapshot: Snapshot, command: ResolveCase, instruction: Instruction)
             # The next mark sends it; until then it stays with the operator.
             sequence = taken.sequence + 1
             taken = replace(taken, waiting=Waiting.REDIRECT, due_at=now, sequence=sequence)
-            noted = InstructionNoted(Note.REDIRECTED, taken, evidence)
+            noted = InstructionNoted(Note.REDIRECTED, taken, evidence, command.asked)
             return Accepted(instructions=(taken,), events=(noted,))
-    return walk(now, payment, taken, steps, evidence=evidence)
+    return walk(now, payment, taken, steps, evidence=evidence, asked=command.asked)

@@ -14,21 +14,22 @@ from contraflow.errors import ErrorCode
 
 
 def decide_release(snapshot: Snapshot, command: ReleaseHold) -> Decision:
-    return _decide(snapshot, command.instruction_id, Step.RELEASE)
+    return _decide(snapshot, command, Step.RELEASE)
 
 
 def decide_rejection(snapshot: Snapshot, command: RejectHold) -> Decision:
-    return _decide(snapshot, command.instruction_id, Step.REJECT)
+    return _decide(snapshot, command, Step.REJECT)
 
 
-def _decide(snapshot: Snapshot, instruction_id: str, step: Step) -> Decision:
-    instruction = snapshot.instructions.get(instruction_id)
+def _decide(snapshot: Snapshot, command: ReleaseHold | RejectHold, step: Step) -> Decision:
+    instruction = snapshot.instructions.get(command.instruction_id)
     if instruction is None:
-        return Refused(ErrorCode.REVERSAL_UNKNOWN, instruction_id)
+        return Refused(ErrorCode.REVERSAL_UNKNOWN, command.instruction_id)
     if not instruction.can(step):
         return Refused(ErrorCode.STATE_FORBIDS, instruction.state)
     payment = snapshot.payments[instruction.payment_id]
-    return walk(snapshot.now, payment, freed(instruction, step, snapshot.now), (step,))
+    now = snapshot.now
+    return walk(now, payment, freed(instruction, step, now), (step,), asked=command.asked)
 
 
 def freed(instruction: Instruction, step: Step, now: int) -> Instruction:

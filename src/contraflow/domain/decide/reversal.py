@@ -33,7 +33,7 @@ def decide_reversal(snapshot: Snapshot, command: RequestReversal, verdict: Verdi
         return Refused(ErrorCode.AMOUNT_EXCEEDS_REFUNDABLE, str(payment.refundable))
     unsent = unsent_payment_command(snapshot, payment)
     if unsent is not None:
-        return withdraw_payment_command(snapshot.now, payment, unsent)
+        return withdraw_payment_command(snapshot.now, payment, unsent, command)
     refused = _refuse_by_channel(snapshot, payment, {leg.kind for leg in legs})
     if refused is not None:
         return refused

@@ -27,7 +27,7 @@ def decide_withdrawal(snapshot: Snapshot, command: WithdrawReversal) -> Decision
     now, payment = snapshot.now, snapshot.payments[instruction.payment_id]
     if instruction.can(Step.WITHDRAW):
         taken = replace(instruction, lease=instruction.lease + 1)
-        return walk(now, payment, taken, (Step.WITHDRAW,))
+        return walk(now, payment, taken, (Step.WITHDRAW,), asked=command.asked)
     if instruction.withdrawal is Withdrawal.ASKED:
         return Accepted(instructions=(instruction,))
     # The lease stays as it is: whoever waits for the channel's answer must still be heard.
@@ -38,5 +38,5 @@ def decide_withdrawal(snapshot: Snapshot, command: WithdrawReversal) -> Decision
         sequence=instruction.sequence + 1,
         due_at=now if is_idle else instruction.due_at,
     )
-    noted = InstructionNoted(Note.WITHDRAWAL_ASKED, asked)
+    noted = InstructionNoted(Note.WITHDRAWAL_ASKED, asked, asked=command.asked)
     return Accepted(instructions=(asked,), events=(noted,))
