@@ -52,18 +52,20 @@ AT_LEAST = {
 class Size:
     """How many rounds, and life cycles of a turn: one by one there are fewer, for they take long.
 
-    What grows is a small difference, so its two arms have several turns in each round.
+    What grows is a small difference, so its two arms have several turns in each round, in databases
+    that `before` as many life cycles have filled: in an empty one the first turn would be the best.
     """
 
     rounds: int
     side_by_side: int
     one_by_one: int
+    before: int
     among: int
 
 
-FULL = Size(rounds=3, side_by_side=40 * BATCH, one_by_one=400, among=20 * BATCH)
-QUICK = Size(rounds=1, side_by_side=10 * BATCH, one_by_one=100, among=10 * BATCH)
-AMONG_TURNS = 3
+FULL = Size(rounds=3, side_by_side=40 * BATCH, one_by_one=400, before=40 * BATCH, among=10 * BATCH)
+QUICK = Size(rounds=1, side_by_side=10 * BATCH, one_by_one=100, before=10 * BATCH, among=5 * BATCH)
+AMONG_TURNS = 6  # In a round: the growth is a small difference, and the best counts.
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,9 @@ class Figure:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--quick", action="store_true", help="one short round: a look, no record")
+    parser.add_argument(
+        "--quick", action="store_true", help="one short round, and so rougher figures"
+    )
     size = QUICK if parser.parse_args().quick else FULL
     with tempfile.TemporaryDirectory(prefix="contraflow-bench-") as name:
         figures = measure(Path(name), size)
@@ -123,11 +127,12 @@ def prepare(folder: Path, size: Size) -> list[Arm]:
     for count, path in crowds.items():
         say(f"insert {count} payments")
         insert_payments(path, count)
+        run_among(path, count, range(size.before))
 
     def among(count: int) -> Callable[[int], Took]:
         def run(turn: int) -> Took:
-            numbers = range(turn * size.among, (turn + 1) * size.among)
-            return run_among(crowds[count], count, numbers)
+            first = size.before + turn * size.among
+            return run_among(crowds[count], count, range(first, first + size.among))
 
         return run
 

@@ -435,6 +435,15 @@ def test_what_is_written_twice_is_our_own_bug(store: SqliteStore, parts: dict[st
     assert contents_of(store) == before
 
 
+def test_an_instruction_in_another_currency_is_our_own_bug(store: SqliteStore) -> None:
+    before = contents_of(store)
+    foreign = replace(REFUND, instruction_id="acme/r", number="N", currency="USD")
+
+    with pytest.raises(AssertionError, match="currency of its payment"):
+        save(store, instructions=[foreign])
+    assert contents_of(store) == before
+
+
 @pytest.mark.parametrize(
     "parts",
     [
@@ -443,7 +452,7 @@ def test_what_is_written_twice_is_our_own_bug(store: SqliteStore, parts: dict[st
         {"payments": [replace(PAYMENT, payment_id="acme/p", reference="\ud800")]},
         {"payments": [replace(PAYMENT, payment_id="acme/p", currency="CN")]},
         {"receipts": [Receipt("acme/k", bytes(31), b"")]},
-        {"instructions": [replace(REFUND, instruction_id="acme/r", number="N", currency="USD")]},
+        {"instructions": [replace(REFUND, instruction_id="acme/r", number="N", payment_id="x/y")]},
     ],
     ids=["63 bits", "10^15", "surrogate", "currency", "fingerprint", "foreign key"],
 )

@@ -6,6 +6,8 @@ Pay and capture are the payment commands; close, void and refund are the reversa
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -41,10 +43,17 @@ class Timing(enum.StrEnum):
     ASYNCHRONOUS = "asynchronous"  # The caller is told where to look.
 
 
+MODES: Mapping[tuple[Kind, Timing], Mode] = MappingProxyType(
+    {
+        (kind, timing): Mode(f"{timing}_{'refund' if kind is Kind.REFUND else 'cancel'}")
+        for kind in REVERSALS
+        for timing in Timing
+    }
+)
+
+
 def mode_of(kind: Kind, timing: Timing) -> Mode:
-    if kind not in REVERSALS:
-        return Mode.NONE
-    return Mode(f"{timing}_{'refund' if kind is Kind.REFUND else 'cancel'}")
+    return MODES.get((kind, timing), Mode.NONE)
 
 
 class Withdrawal(enum.StrEnum):

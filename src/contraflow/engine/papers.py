@@ -17,6 +17,7 @@ from contraflow.domain.events import (
     InstructionNoted,
     PaymentMoved,
 )
+from contraflow.domain.instruction import Waiting, Withdrawal
 from contraflow.domain.lifecycle import BIRTHS, PaymentStep
 from contraflow.domain.outcome import NO_EVIDENCE, Evidence
 from contraflow.domain.payment import Payment
@@ -92,8 +93,8 @@ class EventBody(Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True)
     excess: int = 0  # By how much the loss rose; negative where it was taken back.
     attempt: int = 0
     leave_by: int = 0
-    withdrawal: str = ""
-    waiting: str = ""
+    withdrawal: str = Withdrawal.NONE
+    waiting: str = Waiting.NOTHING
     failure: str = ""
     reference: str = ""
     key: str = ""

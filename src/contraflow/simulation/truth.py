@@ -55,10 +55,7 @@ def check_bytes(world: World, instruction: Instruction) -> None:
             raise InvariantBroken("I3", f"different bytes under {number}")
     if attempts > instruction.attempt:
         raise InvariantBroken("I3", f"{attempts} submissions, {instruction.attempt} marked")
-    if (
-        instruction.attempt
-        > world.settings.attempts_max + world.redirected[instruction.instruction_id]
-    ):
+    if attempts > world.settings.attempts_max + world.redirected[instruction.instruction_id]:
         raise InvariantBroken("I26", f"too many attempts: {instruction}")
 
 

@@ -34,7 +34,7 @@ def decide_sent(snapshot: Snapshot, command: MarkSent) -> Decision:
         return Refused(ErrorCode.CHANNEL_UNABLE, "it could act twice")
     if is_on_hold(snapshot, instruction):
         return Refused(ErrorCode.STATE_FORBIDS, "hold mode")
-    if instruction.attempt >= snapshot.policy.attempts_max and step is not Step.REDIRECT:
+    if instruction.attempt >= snapshot.policy.attempts_max and step is Step.RESEND:
         return Refused(ErrorCode.STATE_FORBIDS, "attempts are used up")
     assert command.leave_by >= (instruction.leave_by or 0), "one time must cover every attempt"
 
