@@ -61,7 +61,7 @@ def main() -> int:
     if asked.only:
         chosen = [bug for bug in BUGS if asked.only in bug.name]
     with ThreadPoolExecutor(asked.jobs) as pool:
-        nothing = pool.submit(hunt, NOTHING, HISTORIES_OF_NOTHING)
+        nothing = pool.submit(hunt, NOTHING, min(HISTORIES_OF_NOTHING, asked.histories))
         hunts = list(pool.map(lambda bug: hunt(bug, asked.histories), chosen))
     for one in hunts:
         print(f"{one.bug.name:64} {one.invariant or 'LIVES':6} {one.histories:6}")

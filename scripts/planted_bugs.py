@@ -217,6 +217,11 @@ OF_HEARING = (
             "return replace(instruction, number=number and instruction.number, "
             "generation=generation)",
         ),
+        (
+            "store/sqlite_save.py",
+            "    write(connection, sql.INSERT_OLD_NUMBER, old_numbers)\n",
+            "",
+        ),
     ),
     bug(
         "another amount is booked as a success",
@@ -273,7 +278,7 @@ OF_SENDING = (
         (
             "domain/decide/sent.py",
             "if is_on_hold(snapshot, instruction):",
-            "if step is Step.REDIRECT and is_on_hold(snapshot, instruction):",
+            "if step is not Step.SEND and is_on_hold(snapshot, instruction):",
         ),
     ),
     bug(
@@ -334,6 +339,25 @@ OF_SENDING = (
         ),
     ),
     bug(
+        "attempts are not counted",
+        (
+            "domain/decide/sent.py",
+            "if instruction.attempt >= snapshot.policy.attempts_max and",
+            "if instruction.attempt >= 99 and",
+        ),
+        (
+            "domain/hearing.py",
+            "    if instruction.attempt >= policy.attempts_max:\n",
+            "    if instruction.attempt >= 99:\n",
+        ),
+        (
+            "domain/hearing.py",
+            "if instruction.attempt >= policy.attempts_max or",
+            "if instruction.attempt >= 99 or",
+        ),
+        is_quick=False,
+    ),
+    bug(
         "an operator's redirect may act twice",
         (
             "domain/decide/case.py",
@@ -365,13 +389,16 @@ OF_AMOUNTS = (
     bug(
         "the cap is read outside the batch",
         (
-            "engine/draft.py",
-            "        payments=payments,\n        instructions=instructions,\n"
-            "        numbers=numbers,\n        facts=facts,\n        cases=cases,\n"
-            "        holds=holds,\n        quarantined=quarantined,\n    )\n    return Draft(",
-            "        payments=loaded.payments,\n        instructions=instructions,\n"
-            "        numbers=numbers,\n        facts=facts,\n        cases=cases,\n"
-            "        holds=holds,\n        quarantined=quarantined,\n    )\n    return Draft(",
+            "engine/commit.py",
+            "    snapshot = draft.snapshot\n",
+            "    snapshot = draft.snapshot\n"
+            "    if isinstance(command, Keyed):\n"
+            "        snapshot = replace(snapshot, payments=draft.loaded.payments)\n",
+        ),
+        (
+            "engine/commit.py",
+            "from contraflow.domain.commands import",
+            "from msgspec.structs import replace\nfrom contraflow.domain.commands import",
         ),
     ),
     bug(
@@ -404,8 +431,8 @@ OF_AMOUNTS = (
         ),
         (
             "store/migrations/0001_schema.sql",
-            "    CHECK (excess = max(0, reserved + refunded + charged_back - captured)),\n",
-            "",
+            "CHECK (excess = max(",
+            "CHECK (excess >= max(",
         ),
     ),
     bug(
@@ -445,7 +472,6 @@ OF_AMOUNTS = (
 OF_FACTS = (
     bug(
         "a notice that comes twice is applied twice",
-        ("domain/decide/fact.py", "if notice_id in snapshot.facts:", "if notice_id == '':"),
         (
             "domain/decide/fact.py",
             "return replace(applied, facts=(*applied.facts, notice))",
@@ -583,14 +609,6 @@ OF_RECEIPTS = (
             "engine/commit.py",
             "    draft.new_receipts.append(receipt)\n",
             "    if isinstance(decision, Accepted):\n        draft.new_receipts.append(receipt)\n",
-        ),
-    ),
-    bug(
-        "a key is kept without its tenant",
-        (
-            "engine/papers.py",
-            "return Receipt(command.key, command.fingerprint,",
-            'return Receipt(command.key.partition("/")[2], command.fingerprint,',
         ),
     ),
 )

@@ -31,6 +31,7 @@ from contraflow.outside.virtual_time import VirtualTime, result_of
 from contraflow.settings import Settings
 from contraflow.store import Contents
 from contraflow.store.sqlite import SqliteStore, connect, open_store
+from contraflow.store.sqlite_views import SqliteViews, open_views
 from contraflow.wire import canonical
 from contraflow.wire.exchange import Reply, Request
 from contraflow.wire.sandbox import Ask
@@ -111,12 +112,14 @@ class House:
     place: str = field(default_factory=lambda: f"file:/house-{next(NAMES)}?vfs=memdb")
     ground: apsw.Connection = field(init=False)  # Keeps the memory while engines come and go.
     store: SqliteStore = field(init=False)
+    views: SqliteViews = field(init=False)
     road: Road = field(init=False)
     parts: Parts = field(init=False)
 
     def __post_init__(self) -> None:
         self.ground = connect(self.place)
         self.open()
+        self.views = open_views(self.place)
 
     def open(self) -> None:
         self.store = open_store(self.place, self.runtime.now)
@@ -140,8 +143,8 @@ class House:
 
     def close(self) -> None:
         self.runtime.drop()
-        self.store.close()
-        self.ground.close()
+        for connection in (self.views, self.store, self.ground):
+            connection.close()
 
     def close_with_books_in_order(self) -> None:
         try:
@@ -205,10 +208,14 @@ class House:
         return contents
 
     def payment(self, payment_id: str = "main/pay_1") -> Payment:
-        return self.contents().payments[payment_id]
+        found = self.views.payment(payment_id)
+        assert found is not None
+        return found
 
     def instruction(self, instruction_id: str) -> Instruction:
-        return self.contents().instructions[instruction_id]
+        found = self.views.instruction(instruction_id)
+        assert found is not None
+        return found
 
     def state_of_number(self, number: str) -> State | None:
         rows = self.contents().instructions.values()

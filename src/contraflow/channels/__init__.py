@@ -7,7 +7,6 @@ once for each account), credentials are the settings for it, secrets among them.
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -17,10 +16,11 @@ from contraflow.domain.money import Money
 from contraflow.domain.observation import Observation
 from contraflow.domain.outcome import Outcome
 from contraflow.domain.windows import Window
+from contraflow.domain.word import Word
 from contraflow.wire.exchange import Notice, Reply, Request
 
 
-class Action(enum.StrEnum):
+class Action(Word):
     """What an attempt asks the channel to do."""
 
     PAY = "pay"

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import enum
-
 from msgspec import Struct
 
 from contraflow.domain.observation import Observation
+from contraflow.domain.word import Word
 
 CASE_DEADLINE_MS = 3 * 24 * 3_600_000
 
 
-class CaseKind(enum.StrEnum):
+class CaseKind(Word):
     """Why a person must look. An instruction in `attention` is a case of its own."""
 
     ATTENTION = "attention"

@@ -6,8 +6,6 @@ stale one is refused. Facts have happened: they are booked once and never argued
 
 from __future__ import annotations
 
-import enum
-
 from msgspec import Struct
 
 from contraflow.domain.events import Asked
@@ -16,6 +14,7 @@ from contraflow.domain.money import Money
 from contraflow.domain.observation import Observation
 from contraflow.domain.outcome import Outcome
 from contraflow.domain.payment import Capturing
+from contraflow.domain.word import Word
 
 
 class Line(Struct, frozen=True, gc=False):
@@ -109,7 +108,7 @@ class RejectHold(Keyed, frozen=True, kw_only=True, gc=False):
     instruction_id: str
 
 
-class Resolution(enum.StrEnum):
+class Resolution(Word):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     REDIRECT = "redirect"  # Send it again; only where that cannot act twice.

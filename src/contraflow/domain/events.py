@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import enum
-
 from msgspec import Struct
 
 from contraflow.domain.cases import Case
@@ -12,6 +10,7 @@ from contraflow.domain.instruction import Instruction
 from contraflow.domain.lifecycle import PaymentStep, Step
 from contraflow.domain.outcome import NO_EVIDENCE, Evidence
 from contraflow.domain.payment import Payment
+from contraflow.domain.word import Word
 
 
 class Asked(Struct, frozen=True, gc=False):
@@ -34,7 +33,7 @@ class InstructionMoved(Struct, frozen=True, gc=False):
     asked: Asked = NOBODY  # By whom, if not by the request that made it.
 
 
-class Note(enum.StrEnum):
+class Note(Word):
     WITHDRAWAL_ASKED = "withdrawal_asked"
     WITHDRAWAL_REFUSED = "withdrawal_refused"
     ANSWERED = "answered"  # The channel said something that settles nothing.

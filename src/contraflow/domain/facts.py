@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import enum
-
 from msgspec import Struct
 
+from contraflow.domain.word import Word
 
-class FactKind(enum.StrEnum):
+
+class FactKind(Word):
     CAPTURE = "capture"
     CHARGEBACK = "chargeback"
     REFUND_ELSEWHERE = "refund_elsewhere"
     NOTICE = "notice"  # A notice that was applied; the others have their own ids.
 
 
-class FactState(enum.StrEnum):
+class FactState(Word):
     BOOKED = "booked"
     OPENED = "opened"  # A dispute; then won or lost.
     WON = "won"

@@ -5,7 +5,6 @@ Pay and capture are the payment commands; close, void and refund are the reversa
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -14,9 +13,10 @@ from msgspec.structs import replace
 
 from contraflow.domain.lifecycle import FINAL, TRANSITIONS, State, Step
 from contraflow.domain.money import Money
+from contraflow.domain.word import Word
 
 
-class Kind(enum.StrEnum):
+class Kind(Word):
     PAY = "pay"
     CAPTURE = "capture"
     CLOSE = "close"  # Never paid.
@@ -28,7 +28,7 @@ CANCELS = frozenset({Kind.CLOSE, Kind.VOID})
 REVERSALS = CANCELS | {Kind.REFUND}
 
 
-class Mode(enum.StrEnum):
+class Mode(Word):
     """The four modes of undoing a payment; the route is the same, the mode is when we answer."""
 
     SYNCHRONOUS_CANCEL = "synchronous_cancel"
@@ -38,7 +38,7 @@ class Mode(enum.StrEnum):
     NONE = "none"  # Of a payment command.
 
 
-class Timing(enum.StrEnum):
+class Timing(Word):
     SYNCHRONOUS = "synchronous"  # The caller waits for the end.
     ASYNCHRONOUS = "asynchronous"  # The caller is told where to look.
 
@@ -56,7 +56,7 @@ def mode_of(kind: Kind, timing: Timing) -> Mode:
     return MODES.get((kind, timing), Mode.NONE)
 
 
-class Withdrawal(enum.StrEnum):
+class Withdrawal(Word):
     """Whether its owner wants it back: a field and not a state, so asking forgets nothing."""
 
     NONE = "none"
@@ -65,7 +65,7 @@ class Withdrawal(enum.StrEnum):
     DONE = "done"
 
 
-class Waiting(enum.StrEnum):
+class Waiting(Word):
     """What it waits for; told outside as its pending reason."""
 
     NOTHING = ""

@@ -6,12 +6,13 @@ docs/reference/states.md are drawn from them. A step that is not in its table do
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from contraflow.domain.word import Word
 
-class State(enum.StrEnum):
+
+class State(Word):
     HELD = "held"  # Waits for the end of the undo window or for a person; always has a deadline.
     ACCEPTED = "accepted"  # Committed here; no byte has left.
     SENT = "sent"  # The channel may know; its answer is open.
@@ -24,7 +25,7 @@ class State(enum.StrEnum):
     BOUNCED = "bounced"  # The money moved, and came back.
 
 
-class Step(enum.StrEnum):
+class Step(Word):
     HOLD = "hold"
     REQUEST = "request"
     RELEASE = "release"
@@ -104,7 +105,7 @@ assert all(step in FACTS for state, step in TRANSITIONS if state in FINAL), (
 )
 
 
-class PaymentState(enum.StrEnum):
+class PaymentState(Word):
     CREATED = "created"  # Recorded; nothing was sent.
     PENDING = "pending"  # The channel knows; the payer has not finished.
     AUTHORIZED = "authorized"
@@ -114,7 +115,7 @@ class PaymentState(enum.StrEnum):
     EXPIRED = "expired"
 
 
-class PaymentStep(enum.StrEnum):
+class PaymentStep(Word):
     RECORD = "record"
     START = "start"
     AUTHORIZE = "authorize"

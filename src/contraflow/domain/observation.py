@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import enum
-
 from msgspec import Struct
 
 from contraflow.domain.money import Money
 from contraflow.domain.outcome import NO_EVIDENCE, Evidence, Outcome
+from contraflow.domain.word import Word
 
 
 class Answered(Struct, frozen=True, tag=True, gc=False):
@@ -37,7 +36,7 @@ class Expired(Struct, frozen=True, tag=True, gc=False):
     payment_id: str
 
 
-class Dispute(enum.StrEnum):
+class Dispute(Word):
     OPENED = "opened"  # The payer's bank took the money.
     WON = "won"  # By the merchant: the money came back.
     LOST = "lost"

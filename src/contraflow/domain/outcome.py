@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import enum
-
 from msgspec import Struct
 
 from contraflow.domain.money import Money
+from contraflow.domain.word import Word
 
 
-class Retry(enum.StrEnum):
+class Retry(Word):
     """What a decline says about trying again."""
 
     NEVER = "never"
@@ -17,7 +16,7 @@ class Retry(enum.StrEnum):
     NEW_NUMBER = "new_number"  # The channel has stored the refusal under this number.
 
 
-class Proof(enum.StrEnum):
+class Proof(Word):
     """Why an answer may be believed."""
 
     NONE = "none"

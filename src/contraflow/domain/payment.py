@@ -6,16 +6,15 @@ always succeed, and `excess` is what they took beyond what was captured.
 
 from __future__ import annotations
 
-import enum
-
 from msgspec import Struct
 from msgspec.structs import replace
 
 from contraflow.domain.lifecycle import PAYMENT_TRANSITIONS, PaymentState, PaymentStep
 from contraflow.domain.money import Money
+from contraflow.domain.word import Word
 
 
-class Capturing(enum.StrEnum):
+class Capturing(Word):
     AUTOMATIC = "automatic"  # Paid is captured.
     MANUAL = "manual"  # Paid is authorised; a capture is asked for later.
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Mapping
 
 from msgspec import Struct
 
 from contraflow.domain.instruction import Kind
 from contraflow.domain.windows import Window
+from contraflow.domain.word import Word
 
 NO_LIMITS = Window()
 
 
-class LateCapture(enum.StrEnum):
+class LateCapture(Word):
     """What follows when money is captured after the payment was over."""
 
     REFUND = "refund"

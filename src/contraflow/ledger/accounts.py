@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import enum
+from contraflow.domain.word import Word
 
 
-class Account(enum.StrEnum):
+class Account(Word):
     MERCHANT = "merchant.payable"  # What we owe the merchant.
     IN_FLIGHT = "refunds.in_flight"  # Reserved for refunds that are not final.
     CHANNEL = "channel.receivable"  # What the channel owes us.

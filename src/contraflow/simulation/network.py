@@ -29,7 +29,7 @@ PAUSE_MS_MAX = 200_000
 WAY_MS_MAX = 40
 SILENCE_MS = {CARD: 1_000, RAIL: 30_000}
 NOTICE_LATE_MS_MAX = 120_000
-ON_THE_WAY_BACK = 0.4  # How many of those who fall asleep do so over the reply.
+ON_THE_WAY_BACK = 0.6  # How many of those who fall asleep do so over the reply.
 STRANGE = 0.3  # How often a proxy answers for a bank that does not.
 STRANGERS = (Reply(502, b""), Reply(200, b"<html><body>It works!</body></html>"))
 ASK = msgspec.json.Decoder(Ask)
@@ -68,7 +68,7 @@ class HostileTransport:
         """There and back, in milliseconds; on one of them a worker may fall asleep."""
         prng = self.world.prng
         ways = [prng.randrange(WAY_MS_MAX), prng.randrange(WAY_MS_MAX)]
-        if self.strike(Fault.PAUSED, 0.04, ask):
+        if self.strike(Fault.PAUSED, 0.06, ask):
             ways[prng.random() < ON_THE_WAY_BACK] = prng.randrange(PAUSE_MS_MAX)
         return ways[0], ways[1]
 

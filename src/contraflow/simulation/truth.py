@@ -51,6 +51,8 @@ def check_bytes(world: World, instruction: Instruction) -> None:
     for number in numbers_of(instruction):
         sent = world.first_bytes.get(number, ())
         attempts += len(sent)
+        if any(at > (instruction.leave_by or 0) for at, _, _ in sent):
+            raise InvariantBroken("I5", f"a byte left too late to be sure of it: {instruction}")
         if len({body for _, _, body in sent}) > 1:
             raise InvariantBroken("I3", f"different bytes under {number}")
     if attempts > instruction.attempt:

@@ -56,9 +56,11 @@ def decide_parked(snapshot: Snapshot, command: RetryParked) -> Decision:
     if applied is None:
         waiting = Parked(notice_id, command.channel, told, command.again_at)
         return Accepted(parked=waiting)
-    closed = replace(
-        _case(snapshot, command.channel, told), closed_at=snapshot.now, closed_by="applied"
-    )
+    case = _case(snapshot, command.channel, told)
+    if case.closed_at is not None:
+        # Tried twice, or a person had closed it before.
+        return replace(applied, parked=Parked(notice_id, command.channel, told, None))
+    closed = replace(case, closed_at=snapshot.now, closed_by="applied")
     return replace(
         applied,
         cases=(*applied.cases, closed),
