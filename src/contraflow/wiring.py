@@ -123,7 +123,9 @@ def embed(settings: Settings, runtime: Runtime) -> Embedded:
     store = open_store(settings.database, runtime.now)
     try:
         bank = open_bank(settings.database)
-        local_bank = LocalBank(bank, runtime, deliver=lambda notice: deliver(parts, notice))
+        local_bank = LocalBank(
+            bank, runtime, deliver=lambda notice: deliver(parts, notice), store_now=store.now
+        )
         secrets = {"key": bank.key_text}
         parts = assemble(settings, store, runtime, local_bank, secrets)
     except BaseException:

@@ -124,7 +124,10 @@ class House:
     def open(self) -> None:
         self.store = open_store(self.place, self.runtime.now)
         local = LocalBank(
-            self.bank, self.runtime, deliver=lambda told: wiring.deliver(self.parts, told)
+            self.bank,
+            self.runtime,
+            deliver=lambda told: wiring.deliver(self.parts, told),
+            store_now=self.store.now,
         )
         self.road = Road(local, self.runtime, self.state_of_number)
         secrets = {"key": BANK_KEY}

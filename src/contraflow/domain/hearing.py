@@ -23,6 +23,9 @@ from contraflow.domain.policy import Policy, Terms
 from contraflow.domain.snapshot import Snapshot
 
 
+OVERDUE = "the channel has left it open for too long"
+
+
 class Hearing(Struct, frozen=True, gc=False):
     """The steps that a word leads to, and what else it proves."""
 
@@ -58,6 +61,8 @@ def hear(
     hearing = hearing_of(policy, terms, instruction, outcome, asked_at)
     if hearing.needs_new_number:
         heard = _renumbered(heard)
+    if hearing.steps == (Step.CONTRADICT,):
+        heard = replace(heard, failure=_contradiction_in(outcome))
     steps = hearing.steps if heard.can(hearing.steps[0]) else ()
     steps += _overdue(heard, steps, terms, snapshot.now)
     decided = walk(snapshot.now, payment, heard, steps, evidence=outcome.evidence)
@@ -65,7 +70,8 @@ def hear(
     if hearing.is_proven_dead and after.in_doubt:
         after = replace(after, in_doubt=False)
     if after.state is State.ATTENTION and instruction.state is not State.ATTENTION:
-        after = replace(after, deadline_at=snapshot.now + CASE_DEADLINE_MS)
+        deadline_at, failure = snapshot.now + CASE_DEADLINE_MS, after.failure or OVERDUE
+        after = replace(after, deadline_at=deadline_at, failure=failure)
     events = decided.events
     if not steps:
         after = replace(after, sequence=after.sequence + 1)
@@ -215,6 +221,14 @@ def _failure_in(outcome: Outcome) -> str:
             return ""
         case said.Withdrawn():
             return ""
+
+
+def _contradiction_in(outcome: Outcome) -> str:
+    """For the person who must decide: what the channel named instead of what was asked for."""
+    assert isinstance(outcome, said.Succeeded | said.Bounced)
+    amount = outcome.amount
+    verb = type(outcome).__name__.lower()
+    return f"the channel says: {verb}, {amount.minor} {amount.currency} of {outcome.payment_id}"
 
 
 def hear_after_the_end(

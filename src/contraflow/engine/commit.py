@@ -50,7 +50,7 @@ def answer(draft: Draft, rules: Sequence[Rule], command: Command) -> Answer:
         return decided(draft, rules, command)
     told = answer_client(draft, rules, command)
     if command.line is not None and command.line not in draft.loaded.lines:
-        draft.lines.append((command.line, line_answer(told)))
+        draft.lines.setdefault(command.line, line_answer(told))
     return told
 
 

@@ -40,7 +40,7 @@ class Draft:
     new_cases: dict[str, Case] = field(default_factory=dict)
     parked: list[Parked] = field(default_factory=list)
     switched: list[tuple[str, bool]] = field(default_factory=list)
-    lines: list[tuple[Line, str]] = field(default_factory=list)
+    lines: dict[Line, str] = field(default_factory=dict)
 
 
 def draft_of(loaded: Loaded, policy: Policy) -> Draft:
@@ -111,6 +111,6 @@ def commit_of(draft: Draft, answers: Sequence[Answer]) -> Commit:
         cases=list(draft.new_cases.values()),
         parked=draft.parked,
         holds=draft.switched,
-        lines=draft.lines,
+        lines=list(draft.lines.items()),
         answers=answers,
     )

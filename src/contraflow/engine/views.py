@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 from msgspec import Struct
 
-from contraflow.domain.cases import Case, CaseKind
+from contraflow.domain.cases import CASE_DEADLINE_MS, Case, CaseKind
 from contraflow.domain.ids import name_of, tenant_of
 from contraflow.domain.instruction import Instruction, Labels, Waiting
 from contraflow.domain.lifecycle import State
@@ -109,7 +109,7 @@ class CaseView(Struct, frozen=True, kw_only=True):
     id: str  # What `attention resolve` takes.
     kind: str
     about: str
-    opened_at: str | None = None  # Of an instruction its story tells.
+    opened_at: str | None = None
     deadline_at: str | None
     detail: str
 
@@ -226,11 +226,13 @@ def is_of_nobody(case: Case) -> bool:
 
 
 def _attention_view(instruction: Instruction) -> CaseView:
+    until = instruction.deadline_at
     return CaseView(
         id=name_of(instruction.instruction_id),
         kind=CaseKind.ATTENTION,
         about=f"{instruction.kind} of {name_of(instruction.payment_id)}",
-        deadline_at=_time_or_none(instruction.deadline_at),
+        opened_at=None if until is None else time_text(until - CASE_DEADLINE_MS),
+        deadline_at=_time_or_none(until),
         detail=instruction.failure,
     )
 

@@ -20,13 +20,13 @@ class LocalBank:
     bank: Bank
     runtime: Runtime
     deliver: Callable[[Notice], Awaitable[object]]
+    store_now: Callable[[], int]  # `leave_by` is of this clock; see decisions/0017.
     alarm_at: int | None = None
 
     async def send(self, request: Request, leave_by: int) -> Reply:
-        now = self.runtime.now()
-        if now > leave_by:
+        if self.store_now() > leave_by:
             raise LeaveByMissed
-        handling = self.bank.receive(request, now)
+        handling = self.bank.receive(request, self.runtime.now())
         self.set_alarm()
         if handling.reply is None:
             await self.runtime.sleep(SILENCE_MS)
