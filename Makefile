@@ -19,7 +19,7 @@ help:  ## List what can be made
 
 setup: $(READY)  ## Make .venv from the locked packages (every other target does it when needed)
 
-demo: $(READY)  ## See one refund go from request to bank
+demo: $(READY)  ## Pay, cancel and refund 1,200 payments while the bank misbehaves
 	$(BIN)/contraflow demo
 
 test: $(READY)  ## Run the tests; ARGS="tests/domain -x" chooses among them
