@@ -43,7 +43,6 @@ ASK = msgspec.json.Decoder(Ask)
 EARLY = 1_000_000  # When every test begins.
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
-NOT_SENT = ("unreachable", "asleep")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +87,8 @@ class Road:
             self.runtime.spawn(self.land(request))
             raise ReplyLost
         reply = await self.bank.send(request, leave_by)
+        if play == "asleep_over_reply":
+            await self.runtime.sleep(2 * MINUTE_MS)
         if play == "reply_lost":
             raise ReplyLost
         if play == "proxy":
@@ -137,11 +138,14 @@ class House:
         loops.start(self.parts)
         return self
 
-    def restart(self) -> None:
-        """A crash, and another incarnation on the same database."""
+    def crash(self) -> None:
+        """Another incarnation on the same database; its loops do not run yet."""
         self.runtime.drop()
         self.store.close()
         self.open()
+
+    def restart(self) -> None:
+        self.crash()
         self.start()
 
     def close(self) -> None:
@@ -221,7 +225,8 @@ class House:
         return found
 
     def state_of_number(self, number: str) -> State | None:
-        rows = self.contents().instructions.values()
+        """As committed: seen from another connection."""
+        rows = self.views.contents().instructions.values()
         return next((i.state for i in rows if i.number == number), None)
 
     def times(self, instruction_id: str) -> int:

@@ -128,7 +128,7 @@ def beginning(retail: Path, tmp_path: Path) -> Path:
 @pytest.mark.slow
 def test_a_replay_that_is_killed_anywhere_ends_the_same(beginning: Path, tmp_path: Path) -> None:
     expected = played(beginning, tmp_path / "whole.db")
-    program = [sys.executable, "-m", "contraflow.cli.main", "replay", str(beginning), "--json"]
+    program = [str(Path(sys.executable).parent / "contraflow"), "replay", str(beginning), "--json"]
     program += ["--db", str(tmp_path / "killed.db")]
     prng, kills = random.Random(7), 0
     for _ in range(12):

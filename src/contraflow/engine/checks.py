@@ -26,7 +26,6 @@ def check_commit(loaded: Loaded, commands: Sequence[Command], commit: Commit) ->
     check_fences(loaded, commands, commit)
     check_sequences(loaded, commit)
     check_answers(commands, commit)
-    check_answers(commands, commit)
 
 
 def check_reservations(loaded: Loaded, commit: Commit) -> None:

@@ -46,14 +46,16 @@ async def commit_loop(parts: Parts) -> None:
             raise
         tell_watchers(parts, answers)
         for waiting, answer in zip(batch, answers, strict=True):
-            waiting.ticket.set_result(answer)
+            if not waiting.ticket.done():  # Whoever asked may have gone away.
+                waiting.ticket.set_result(answer)
         parts.dispatch_bell.ring()
         parts.notify_bell.ring()
 
 
 def refuse(batch: Sequence[Waiting], error: StoreUnwritable) -> None:
     for waiting in batch:
-        waiting.ticket.set_exception(error)
+        if not waiting.ticket.done():
+            waiting.ticket.set_exception(error)
 
 
 async def commit_or_bisect(parts: Parts, commands: Sequence[Command]) -> list[Answer]:

@@ -20,3 +20,4 @@ async def notify_due(parts: Parts) -> None:
             seen = position
         if seen:
             await parts.store.advance(sink.name, seen)
+            parts.notify_bell.ring()  # There may be more than one step holds.

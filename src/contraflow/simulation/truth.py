@@ -46,17 +46,18 @@ def check_effects(world: World, contents: Contents) -> None:
 
 
 def check_bytes(world: World, instruction: Instruction) -> None:
-    """I3 and I26: of one number every attempt is the same, and there are not too many."""
-    attempts = 0
+    """I3, I5, I26: of one number every attempt is the same; none too late, and not too many."""
+    attempts, is_late = 0, False
     for number in numbers_of(instruction):
         sent = world.first_bytes.get(number, ())
         attempts += len(sent)
-        if any(at > (instruction.leave_by or 0) for at, _, _ in sent):
-            raise InvariantBroken("I5", f"a byte left too late to be sure of it: {instruction}")
+        is_late = is_late or any(at > (instruction.leave_by or 0) for at, _, _ in sent)
         if len({body for _, _, body in sent}) > 1:
             raise InvariantBroken("I3", f"different bytes under {number}")
     if attempts > instruction.attempt:
         raise InvariantBroken("I3", f"{attempts} submissions, {instruction.attempt} marked")
+    if is_late:
+        raise InvariantBroken("I5", f"a byte left too late for any proof: {instruction}")
     if attempts > world.settings.attempts_max + world.redirected[instruction.instruction_id]:
         raise InvariantBroken("I26", f"too many attempts: {instruction}")
 
