@@ -35,7 +35,7 @@ from contraflow.store import Store, Views
 from contraflow.store.sqlite import file_of, open_store
 from contraflow.store.sqlite_views import open_views
 from contraflow.wire.exchange import Notice, header
-from contraflow.wire.sandbox import LINE, RAIL
+from contraflow.wire.sandbox import CARD, LINE, RAIL
 
 T = TypeVar("T")
 SCRIPTS = frozenset(script.value for script in Script)  # What the sandbox can be told to do.
@@ -95,7 +95,6 @@ def policy_of(settings: Settings, channels: Mapping[str, Channel]) -> Policy:
 def terms_of(abilities: Abilities) -> Terms:
     return Terms(
         kinds=frozenset(kind for kind in Kind if Action(kind) in abilities.actions),
-        can_withdraw=Action.WITHDRAW in abilities.actions,
         same_number_again=abilities.same_number_again,
         not_found_is_proof=abilities.not_found_is_proof,
         dead_after_ms=abilities.dead_after_ms,
@@ -123,8 +122,9 @@ def embed(settings: Settings, runtime: Runtime) -> Embedded:
     store = open_store(settings.database, runtime.now)
     try:
         bank = open_bank(settings.database)
+        lines = lines_at_bank(settings)
         local_bank = LocalBank(
-            bank, runtime, deliver=lambda notice: deliver(parts, notice), store_now=store.now
+            bank, runtime, deliver=lambda told: deliver(parts, lines, told), store_now=store.now
         )
         secrets = {"key": bank.key_text}
         parts = assemble(settings, store, runtime, local_bank, secrets)
@@ -228,11 +228,25 @@ def open_bank(database: str) -> Bank:
     return Bank(FileBook(Path(f"{database}.bank"), key_if_new=new_key()))
 
 
-async def deliver(parts: Parts, notice: Notice) -> None:
-    """The sandbox knows its lines by scheme, the operator by name."""
-    name = "sandbox_rail" if header(notice.headers, LINE) == RAIL else "sandbox"
-    if name in parts.channels:
+async def deliver(parts: Parts, lines: Mapping[str, str], notice: Notice) -> bool:
+    """Whether it was committed; else the bank keeps it. `lines`: channels by the bank's scheme."""
+    name = lines.get(header(notice.headers, LINE))
+    if name is None:
+        return False
+    try:
         await receive_notice(parts, name, notice)
+    except StoreUnwritable:
+        return False
+    return True
+
+
+def lines_at_bank(settings: Settings) -> Mapping[str, str]:
+    """The bank knows its lines by scheme, the operator by the names in the settings."""
+    return {
+        RAIL if chosen.credentials.get("line") == "rail" else CARD: name
+        for name, chosen in settings.channels.items()
+        if chosen.plugin == "sandbox"
+    }
 
 
 def latest_of(settings: Settings, at_least: int) -> int:

@@ -488,8 +488,8 @@ def test_a_key_is_found_exactly_as_it_was_written(store: SqliteStore, name: str)
 
 
 def test_an_earlier_incarnation_changes_nothing(store: SqliteStore, place: str) -> None:
-    before = contents_of(store)
     later = SqliteStore(connect(place), lambda: NOW)
+    before = contents_of(later)
 
     for write in (store.advance("sink", 5), store.suspect(["x"]), store.clear_suspects()):
         with pytest.raises(Superseded):
@@ -526,7 +526,10 @@ def test_the_clock_never_goes_below_what_was_committed(store: SqliteStore, place
 
 
 def test_a_dead_process_loses_its_marks(store: SqliteStore, place: str) -> None:
-    """Its outcome is stale, and the attempt is asked about at once; nothing else is touched."""
+    """Its outcome is stale, and the attempt is asked about at once.
+
+    No byte of a dead process leaves after now, whatever its clock had said.
+    """
     sent = replace(REFUND, state=State.SENT, due_at=70_000)
     save(store, reaching(REFUND), instructions=[sent])
     pending = replace(REFUND, instruction_id="acme/ref_2", number="N2", due_at=80_000)
@@ -534,8 +537,8 @@ def test_a_dead_process_loses_its_marks(store: SqliteStore, place: str) -> None:
     later = SqliteStore(connect(place), lambda: 2_000)
 
     assert contents_of(later).instructions == {
-        "acme/ref_1": replace(sent, due_at=2_000, lease=sent.lease + 1),
-        "acme/ref_2": pending,
+        "acme/ref_1": replace(sent, due_at=2_000, lease=sent.lease + 1, leave_by=2_000),
+        "acme/ref_2": replace(pending, leave_by=2_000),
     }
     later.connection.close()
 

@@ -47,7 +47,6 @@ TIGHT = Window(cancel_within_ms=DAY_MS, refund_within_ms=DAY_MS, refunds_max=2, 
 
 CARD = Terms(
     kinds=frozenset(Kind),
-    can_withdraw=True,
     same_number_again=True,
     not_found_is_proof=True,
     dead_after_ms=DEAD_AFTER_MS,
@@ -57,7 +56,6 @@ CARD = Terms(
 )
 RAIL = Terms(
     kinds=frozenset({Kind.PAY, Kind.CAPTURE, Kind.VOID, Kind.REFUND}),
-    can_withdraw=False,
     same_number_again=False,
     not_found_is_proof=True,
     dead_after_ms=DEAD_AFTER_MS,

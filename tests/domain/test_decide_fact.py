@@ -25,9 +25,9 @@ from cases import (
 from msgspec.structs import replace
 
 from contraflow.domain import outcome as said
-from contraflow.domain.cases import CaseKind, Parked
+from contraflow.domain.cases import PARKED_RETRY_MS, CaseKind, Parked
 from contraflow.domain.commands import RecordFact, RequestRefund, RetryParked
-from contraflow.domain.decide.fact import PARKED_RETRY_MS, decide_fact, decide_parked
+from contraflow.domain.decide.fact import decide_fact, decide_parked
 from contraflow.domain.decision import Accepted
 from contraflow.domain.events import CaseClosed, CaseOpened, FactBooked, PaymentMoved
 from contraflow.domain.facts import FactKind, FactState, fact_id_for, notice_id_for

@@ -71,9 +71,7 @@ class Road:
     async def send(self, request: Request, leave_by: int) -> Reply:
         ask, now = ASK.decode(request.body), self.runtime.now()
         scheme = request.url.partition(":")[0]
-        self.seen.append(
-            Seen(now, ask.action, ask.number, self.state_of(ask.number), request.body)
-        )
+        self.seen.append(Seen(now, ask.action, ask.number, self.state_of(ask.number), request.body))
         if scheme in self.blocked:
             await self.runtime.ticket()
         play = self.plays.popleft() if self.plays else "ok"
@@ -127,7 +125,9 @@ class House:
         local = LocalBank(
             self.bank,
             self.runtime,
-            deliver=lambda told: wiring.deliver(self.parts, told),
+            deliver=lambda told: wiring.deliver(
+                self.parts, wiring.lines_at_bank(self.settings), told
+            ),
             store_now=self.store.now,
         )
         self.road = Road(local, self.runtime, self.state_of_number)
@@ -167,9 +167,7 @@ class House:
     def run_until(self, state: State, instruction_id: str, within_ms: int = HOUR_MS) -> Instruction:
         until = self.runtime.now() + within_ms
         self.runtime.run(
-            lambda: (
-                self.instruction(instruction_id).state is state or self.runtime.now() > until
-            )
+            lambda: self.instruction(instruction_id).state is state or self.runtime.now() > until
         )
         found = self.instruction(instruction_id)
         assert found.state is state, found
@@ -199,9 +197,7 @@ class House:
         self, name: str = "pay_1", script: str = "ok", *, is_captured: bool = True, **fields: Any
     ) -> str:
         payment_id = f"main/{name}"
-        accepted(
-            self.ask(recorded(payment_id, script=script, is_captured=is_captured, **fields))
-        )
+        accepted(self.ask(recorded(payment_id, script=script, is_captured=is_captured, **fields)))
         return payment_id
 
     def refund(self, payment_id: str = "main/pay_1", minor: int = 400, **fields: Any) -> str:
@@ -268,22 +264,19 @@ def fields_of(name: str, **body: Any) -> dict[str, Any]:
 
 def recorded(
     payment_id: str = "main/pay_1",
-    *,
-    minor: int = 1_000,
-    currency: str = "GBP",
     script: str = "ok",
-    channel: str = "sandbox",
+    *,
     is_captured: bool = True,
-    method: str = "",
+    currency: str = "GBP",
+    **fields: Any,
 ) -> c.RecordPayment:
     return c.RecordPayment(
         **fields_of(f"of/{payment_id}"),
         payment_id=payment_id,
-        channel=channel,
-        method=method,
         instrument=f"tok_{script}",
-        amount=Money(minor, currency),
+        amount=Money(1_000, currency),
         is_captured=is_captured,
+        **{"channel": "sandbox"} | fields,
     )
 
 

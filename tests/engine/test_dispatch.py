@@ -28,7 +28,7 @@ def steps_of(house: House, instruction_id: str) -> list[str]:
 
 
 def events_of(house: House, *ids: str) -> list[tuple[int, object]]:
-    return house.views.events_of(list(ids))  # type: ignore[return-value]
+    return house.views.events_of(list(ids))
 
 
 def actions(house: House) -> list[str]:
@@ -43,9 +43,7 @@ def end_of(house: House, instruction_id: str, within_ms: int = HOUR_MS) -> Instr
     """It as it is when it has come to its end."""
     until = house.runtime.now() + within_ms
     house.runtime.run(
-        lambda: (
-            house.instruction(instruction_id).state in FINAL or house.runtime.now() > until
-        )
+        lambda: house.instruction(instruction_id).state in FINAL or house.runtime.now() > until
     )
     return house.instruction(instruction_id)
 
@@ -104,6 +102,17 @@ def test_a_channel_that_is_not_reached_for_an_hour_does_not_make_the_loop_spin(
     house.road.closed.clear()
 
     assert end_of(house, refund).state is State.SUCCEEDED
+
+
+def test_what_cannot_be_sent_for_longer_than_the_channels_bound_comes_to_an_end(
+    house: House,
+) -> None:
+    house.paid()
+    house.road.closed.add(CARD)
+    refund = house.refund()
+    house.run_for(30 * HOUR_MS)
+
+    assert house.instruction(refund).state in FINAL | {State.ATTENTION}
 
 
 def test_two_workers_on_one_job_send_once(house: House) -> None:
@@ -536,7 +545,7 @@ def test_a_channel_that_never_answers_takes_its_own_slots_only(house: House) -> 
 
 def test_a_freed_slot_is_taken_at_once(build: Build) -> None:
     house = build()
-    house.parts.gates[CARD].slots = 1  # type: ignore[attr-defined]
+    house.parts.gates[CARD].slots = 1
     house.start()
     refunds = many(house, CARD, 3)
     house.run_for(0)

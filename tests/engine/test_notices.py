@@ -9,10 +9,9 @@ from house import BANK_KEY, MINUTE_MS, House, accepted, keyed, recorded, refund_
 from msgspec.structs import replace
 
 from contraflow.domain import commands as c
-from contraflow.domain.cases import CaseKind
+from contraflow.domain.cases import PARKED_RETRY_MS, CaseKind
 from contraflow.domain.decision import Answer
 from contraflow.domain.lifecycle import State
-from contraflow.engine.limits import PARKED_RETRY_MS
 from contraflow.engine.notices import receive_notice
 from contraflow.errors import SignatureInvalid
 from contraflow.wire import sandbox
@@ -140,7 +139,7 @@ def test_a_fact_about_an_unknown_payment_waits_until_that_is_known(house: House)
     house.ask(recorded())
     assert house.payment().charged_back == 0
     house.run_for(PARKED_RETRY_MS)
-    [case] = [each for each in house.contents().cases.values()]
+    [case] = house.contents().cases.values()
 
     assert house.payment().charged_back == 500
     assert (case.kind, case.closed_by) == (CaseKind.PARKED_FACT, "applied")
@@ -210,16 +209,9 @@ def set_aside(house: House, object_id: str) -> str:
 
 def lift(house: House, case_id: str) -> None:
     closed, words = c.Resolution.CLOSED, "repaired"
-    accepted(
-        house.ask(keyed(c.ResolveCase, object_id=case_id, resolution=closed, evidence=words))
-    )
+    accepted(house.ask(keyed(c.ResolveCase, object_id=case_id, resolution=closed, evidence=words)))
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a fact about a quarantined payment is refused and kept nowhere, and the channel hears "
-    "that it was taken: it is lost, though a fact must never be refused",
-)
 def test_a_fact_about_what_is_set_aside_is_not_lost(house: House) -> None:
     house.paid()
     case_id = set_aside(house, "main/pay_1")
@@ -230,10 +222,6 @@ def test_a_fact_about_what_is_set_aside_is_not_lost(house: House) -> None:
     assert house.payment().charged_back == 500
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="objects_of() names nothing for an Answered, so it is applied to what was set aside",
-)
 def test_an_answer_does_not_touch_an_instruction_that_is_set_aside(house: House) -> None:
     house.paid(script="accept_then_succeed")
     refund = house.refund()

@@ -8,6 +8,7 @@ import pytest
 from house import House, keyed, recorded
 
 from contraflow.domain import commands as c
+from contraflow.engine.intake import submit
 from contraflow.engine.limits import DELIVER_MAX, IDLE_MS_MAX
 from contraflow.errors import OperationalError
 
@@ -113,7 +114,8 @@ def test_a_sink_that_is_down_is_not_called_without_a_pause(house: House, first: 
 def test_what_was_told_and_not_noted_is_told_again(house: House, first: Listener) -> None:
     """A crash between the telling and the note of it."""
     house.paid()
-    house.store.connection.execute("UPDATE cursor SET position = 0 WHERE sink = 'first'")
+    house.run_for(1)
+    house.store.connection.execute("UPDATE cursor SET position = 0 WHERE sink = 'first'").fetchall()
     house.paid("pay_2")
     house.run_for(1)
 
@@ -125,17 +127,10 @@ def test_more_events_than_one_step_holds_are_told_without_waiting(
 ) -> None:
     house = build()
     house.parts.sinks = [first]
-    payments = [recorded(f"main/pay_{number}") for number in range(DELIVER_MAX + 20)]
-
-    async def all_at_once() -> None:
-        pass
-
-    from contraflow.engine.intake import submit
-
-    for payment in payments:
-        house.spawn(submit(house.parts.intake, payment))
+    for number in range(DELIVER_MAX + 20):
+        house.spawn(submit(house.parts.intake, recorded(f"main/pay_{number}")))
     house.run_for(0)
-    house.start()
+    house.start()  # All of them are one batch.
     house.run_for(1)
 
     assert len(first.heard) == DELIVER_MAX + 20

@@ -11,6 +11,7 @@ from contraflow.simulation.run import run
 SEEDS = {
     "an operator redirects what its owner wants back, and its mark is refused for ever": 73,
     "a parked fact is applied in a batch that runs twice": 5314,
+    "a void of the rest cancels a payment whose capture is withdrawn later": 2058,
     "only the network has brought a payment before an operator": 366,
 }
 

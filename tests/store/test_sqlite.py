@@ -155,8 +155,8 @@ def test_no_check_builds_a_table_for_every_row(store: SqliteStore) -> None:
     for statement, count in (
         (sql.INSERT_PAYMENT, 29),
         (sql.UPDATE_PAYMENT, 30),
-        (sql.INSERT_INSTRUCTION, 30),
-        (sql.UPDATE_INSTRUCTION, 31),
+        (sql.INSERT_INSTRUCTION, 31),
+        (sql.UPDATE_INSTRUCTION, 32),
         (sql.INSERT_RECEIPT, 3),
         (sql.INSERT_EVENT, 4),
         (sql.INSERT_ENTRY, 8),

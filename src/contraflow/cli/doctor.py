@@ -13,8 +13,7 @@ from contraflow.cli import paper
 from contraflow.cli import parameters as p
 from contraflow.cli.exits import Exit
 from contraflow.cli.place import Place, place_of, reading
-from contraflow.domain.ids import number_for
-from contraflow.domain.instruction import Instruction
+from contraflow.domain.instruction import Instruction, numbers_of
 from contraflow.domain.lifecycle import FINAL, State
 from contraflow.engine.audit import Finding, audit
 from contraflow.engine.waiting import AT_REST
@@ -109,15 +108,6 @@ def compare(contents: Contents, before: Effects, after: Effects) -> Iterator[Fin
     for number, effect in before.items():
         if number not in known:
             yield "I2", f"the bank did what nobody asked for: {effect}"
-
-
-def numbers_of(instruction: Instruction) -> list[str]:
-    """Of every generation."""
-    payment_id, key, leg = instruction.payment_id, instruction.key, instruction.leg
-    return [
-        number_for(payment_id=payment_id, key=key, leg=leg, generation=generation)
-        for generation in range(instruction.generation + 1)
-    ]
 
 
 def compare_one(

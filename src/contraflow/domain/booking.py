@@ -8,11 +8,11 @@ from msgspec.structs import replace
 
 from contraflow.domain import payment as amounts
 from contraflow.domain.cases import Case, CaseKind, open_case
-from contraflow.domain.commands import RequestRefund
-from contraflow.domain.decision import Accepted
+from contraflow.domain.commands import Command, RequestCancel, RequestRefund
+from contraflow.domain.decision import Accepted, Refused
 from contraflow.domain.events import CaseOpened, FactBooked, PaymentMoved
 from contraflow.domain.facts import BookedFact, FactKind, FactState, fact_id_for
-from contraflow.domain.ids import POLICY_PREFIX, tenant_of
+from contraflow.domain.ids import policy_key
 from contraflow.domain.instruction import CANCELS, Instruction
 from contraflow.domain.lifecycle import ENDED, PaymentStep, State
 from contraflow.domain.money import Money
@@ -24,6 +24,7 @@ from contraflow.domain.snapshot import Snapshot
 
 POLICY_LABELS = '{"actor":"policy","reason":"%s"}'
 TOO_LATE_TO_CANCEL = "already_captured"
+AFTER_CAPTURE = "reverse_after_capture"
 
 
 def book_capture(
@@ -41,7 +42,8 @@ def book_capture(
     now = snapshot.now
     paid = amounts.move(amounts.capture(payment, minor, now), PaymentStep.CAPTURE)
     fact = _fact(fact_id, FactKind.CAPTURE, paid, minor, FactState.BOOKED, now)
-    moved = PaymentMoved(PaymentStep.CAPTURE, paid, minor, paid.excess - payment.excess, evidence)
+    excess, is_late = paid.excess - payment.excess, payment.state in ENDED
+    moved = PaymentMoved(PaymentStep.CAPTURE, paid, minor, excess, evidence, is_late)
     booked = Accepted(payment=paid, events=(moved,), facts=(fact,))
     return _with_capture(snapshot, payment, booked, name=name, minor=minor)
 
@@ -75,7 +77,7 @@ def _with_capture(
         case = open_case(kind, object_id=paid.payment_id, cause=name, now=now)
         cases, events = (*booked.cases, case), (*booked.events, CaseOpened(case))
         booked = replace(booked, cases=cases, events=events)
-    follow_ups = fall_throughs(snapshot, paid) if paid.refundable else ()
+    follow_ups = fall_throughs(snapshot, paid, name=name)
     if is_late and policy is LateCapture.REFUND and paid.refundable and not follow_ups:
         amount = Money(min(minor, paid.refundable), paid.currency)
         cause = fact_id_for(paid.payment_id, FactKind.CAPTURE, name)
@@ -83,14 +85,20 @@ def _with_capture(
     return replace(booked, follow_ups=follow_ups)
 
 
-def fall_throughs(snapshot: Snapshot, payment: Payment) -> tuple[RequestRefund, ...]:
-    """A `reverse` whose cancel came too late goes on as a refund, once the capture is known."""
-    late = [
-        instruction
-        for instruction in snapshot.instructions.values()
-        if instruction.payment_id == payment.payment_id and came_too_late(instruction)
-    ]
-    return tuple(fall_through(payment, instruction) for instruction in late)
+def fall_throughs(snapshot: Snapshot, payment: Payment, *, name: str) -> tuple[RequestRefund, ...]:
+    """A `reverse` whose cancel came too late goes on as refunds, as captures become known."""
+    own = [i for i in snapshot.instructions.values() if i.payment_id == payment.payment_id]
+    left, refunds = payment.refundable, []
+    for late in filter(came_too_late, own):
+        key = policy_key(payment.payment_id, late.instruction_id)
+        fallen = [i for i in own if i.key == key or i.key.startswith(f"{key}/")]
+        minor = min(left, late.minor - sum(i.minor for i in fallen))
+        if minor > 0:
+            cause = f"{late.instruction_id}/{name}" if fallen else late.instruction_id
+            amount = Money(minor, payment.currency)
+            refunds.append(policy_refund(payment, amount, cause=cause, reason=AFTER_CAPTURE))
+            left -= minor
+    return tuple(refunds)
 
 
 def came_too_late(instruction: Instruction) -> bool:
@@ -105,12 +113,12 @@ def came_too_late(instruction: Instruction) -> bool:
 def fall_through(payment: Payment, instruction: Instruction) -> RequestRefund:
     minor = min(instruction.minor, payment.refundable)
     amount, cause = Money(minor, payment.currency), instruction.instruction_id
-    return policy_refund(payment, amount, cause=cause, reason="reverse_after_capture")
+    return policy_refund(payment, amount, cause=cause, reason=AFTER_CAPTURE)
 
 
 def policy_refund(payment: Payment, amount: Money, *, cause: str, reason: str) -> RequestRefund:
     """A refund that our own policy asks for, keyed by the fact that caused it."""
-    key = f"{tenant_of(payment.payment_id)}/{POLICY_PREFIX}{cause}"
+    key = policy_key(payment.payment_id, cause)
     return RequestRefund(
         key=key,
         fingerprint=hashlib.sha256(key.encode()).digest(),
@@ -118,6 +126,19 @@ def policy_refund(payment: Payment, amount: Money, *, cause: str, reason: str) -
         amount=amount,
         labels=POLICY_LABELS % reason,
     )
+
+
+def left_undone(snapshot: Snapshot, follow_up: Command, refused: Refused) -> Accepted:
+    """What our own policy asked for was refused: somebody must know."""
+    assert isinstance(follow_up, RequestRefund | RequestCancel)
+    case = open_case(
+        CaseKind.LATE_FACT,
+        object_id=follow_up.payment_id,
+        cause=follow_up.key,
+        now=snapshot.now,
+        detail=f"{type(follow_up).__name__}: {refused.code} {refused.detail}",
+    )
+    return Accepted(cases=(case,), events=(CaseOpened(case),))
 
 
 def book_chargeback(

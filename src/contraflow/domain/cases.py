@@ -8,6 +8,7 @@ from contraflow.domain.observation import Observation
 from contraflow.domain.word import Word
 
 CASE_DEADLINE_MS = 3 * 24 * 3_600_000
+PARKED_RETRY_MS = 60_000  # How often a parked fact is tried again.
 
 
 class CaseKind(Word):

@@ -55,6 +55,7 @@ class PaymentMoved(Struct, frozen=True, gc=False):
     minor: int  # What was recorded, authorised, captured or set free.
     excess: int = 0
     evidence: Evidence = NO_EVIDENCE
+    is_late: bool = False  # It came after we believed the payment over.
 
 
 class FactBooked(Struct, frozen=True, gc=False):

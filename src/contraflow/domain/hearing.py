@@ -13,15 +13,14 @@ from contraflow.domain import outcome as said
 from contraflow.domain.cases import CASE_DEADLINE_MS, CaseKind, open_case
 from contraflow.domain.decision import Accepted
 from contraflow.domain.events import CaseOpened, InstructionNoted, Note
-from contraflow.domain.ids import number_for
-from contraflow.domain.instruction import Instruction, Kind, Withdrawal
+from contraflow.domain.instruction import Instruction, Kind, Waiting, Withdrawal, numbers_of
 from contraflow.domain.lifecycle import FINAL, State, Step
+from contraflow.domain.money import decimal_text, exponent_of
 from contraflow.domain.movement import walk
 from contraflow.domain.outcome import Outcome, Proof, Retry
 from contraflow.domain.payment import Payment
 from contraflow.domain.policy import Policy, Terms
 from contraflow.domain.snapshot import Snapshot
-
 
 OVERDUE = "the channel has left it open for too long"
 
@@ -70,8 +69,12 @@ def hear(
     if hearing.is_proven_dead and after.in_doubt:
         after = replace(after, in_doubt=False)
     if after.state is State.ATTENTION and instruction.state is not State.ATTENTION:
+        waiting = Waiting.PERSON if steps[-1] is Step.CONTRADICT else after.waiting
         deadline_at, failure = snapshot.now + CASE_DEADLINE_MS, after.failure or OVERDUE
-        after = replace(after, deadline_at=deadline_at, failure=failure)
+        after = replace(after, deadline_at=deadline_at, failure=failure, waiting=waiting)
+    if after.state is State.ACCEPTED and after.deadline_at is None:
+        # Nothing has left so far; if nothing can for as long as this, it has failed, proven.
+        after = replace(after, deadline_at=snapshot.now + terms.attention_after_ms)
     events = decided.events
     if not steps:
         after = replace(after, sequence=after.sequence + 1)
@@ -88,6 +91,9 @@ def hearing_of(  # noqa: C901 one case an outcome
 ) -> Hearing:
     lost = Hearing((Step.LOSE,))
     if needs_proof(outcome) and outcome.evidence.proof is Proof.NONE:
+        return lost
+    if instruction.waiting is Waiting.PERSON:
+        # Two contradictory proofs: whatever comes now is noted, and a person decides.
         return lost
     match outcome:
         case said.Succeeded() | said.Bounced() if not _is_what_was_asked(instruction, outcome):
@@ -151,7 +157,7 @@ def _declined(
     if outcome.retry is Retry.SAME_NUMBER_LATER and not is_answer:
         # Not the instruction was refused, but our question about it.
         return Hearing((Step.LOSE,))
-    is_only = instruction.attempt == 1 or (is_answer and not instruction.in_doubt)
+    is_only = instruction.tries == 1 or (is_answer and not instruction.in_doubt)
     if not is_only and not is_dead(instruction, terms, asked_at):
         return Hearing((Step.LOSE,))
     if outcome.retry is Retry.NEVER:
@@ -160,7 +166,7 @@ def _declined(
         if instruction.can(Step.RETRY_LATER):
             return Hearing((Step.RETRY_LATER, Step.WITHDRAW))
         return Hearing((Step.WITHDRAW_CONFIRMED,))
-    if instruction.attempt >= policy.attempts_max:
+    if instruction.tries >= policy.attempts_max:
         return Hearing((Step.FAIL,))
     if outcome.retry is Retry.SAME_NUMBER_LATER:
         return Hearing((Step.RETRY_LATER,))
@@ -178,21 +184,15 @@ def _not_found(
         return Hearing((Step.LOSE,))
     if instruction.withdrawal is Withdrawal.ASKED:
         return Hearing((Step.WITHDRAW_CONFIRMED,))
-    if instruction.attempt >= policy.attempts_max or instruction.state is State.ATTENTION:
+    if instruction.tries >= policy.attempts_max or instruction.state is State.ATTENTION:
         return Hearing((Step.FAIL,))
     return Hearing((Step.LOSE,), is_proven_dead=True)
 
 
 def _renumbered(instruction: Instruction) -> Instruction:
     """The next generation: a new number, because the old one is proven dead."""
-    generation = instruction.generation + 1
-    number = number_for(
-        payment_id=instruction.payment_id,
-        key=instruction.key,
-        leg=instruction.leg,
-        generation=generation,
-    )
-    return replace(instruction, number=number, generation=generation)
+    risen = replace(instruction, generation=instruction.generation + 1)
+    return replace(risen, number=numbers_of(risen)[-1])
 
 
 def _overdue(
@@ -226,9 +226,10 @@ def _failure_in(outcome: Outcome) -> str:
 def _contradiction_in(outcome: Outcome) -> str:
     """For the person who must decide: what the channel named instead of what was asked for."""
     assert isinstance(outcome, said.Succeeded | said.Bounced)
-    amount = outcome.amount
-    verb = type(outcome).__name__.lower()
-    return f"the channel says: {verb}, {amount.minor} {amount.currency} of {outcome.payment_id}"
+    amount, verb = outcome.amount, type(outcome).__name__.lower()
+    is_known = exponent_of(amount.currency) is not None
+    text = decimal_text(amount) if is_known else f"{amount.minor} minor units of"
+    return f"the channel says: {verb}, {text} {amount.currency} of {outcome.payment_id}"
 
 
 def hear_after_the_end(
@@ -271,7 +272,8 @@ def contradicted(snapshot: Snapshot, instruction: Instruction, outcome: Outcome)
         object_id=instruction.instruction_id,
         cause=evidence.reply_sha256[:16] or evidence.code,
         now=snapshot.now,
-        detail=f"{instruction.state}, but the channel says {type(outcome).__name__}: {evidence}",
+        detail=f"{instruction.state}, but the channel says {type(outcome).__name__.lower()}"
+        f" ({evidence.code}), reply {evidence.reply_sha256[:12]}",
     )
     if case.case_id in snapshot.cases:
         return Accepted()

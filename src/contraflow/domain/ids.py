@@ -29,6 +29,11 @@ def name_of(qualified_id: str) -> str:
     return qualified_id.partition("/")[2]
 
 
+def policy_key(payment_id: str, cause: str) -> str:
+    """The key of a request that our own policy makes: the same cause asks once."""
+    return f"{tenant_of(payment_id)}/{POLICY_PREFIX}{cause}"
+
+
 def number_for(*, payment_id: str, key: str, leg: int = 0, generation: int = 0) -> str:
     """26 characters of A-Z and 2-7, which every channel can carry.
 

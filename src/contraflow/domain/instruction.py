@@ -11,6 +11,7 @@ from types import MappingProxyType
 from msgspec import Struct
 from msgspec.structs import replace
 
+from contraflow.domain.ids import number_for
 from contraflow.domain.lifecycle import FINAL, TRANSITIONS, State, Step
 from contraflow.domain.money import Money
 from contraflow.domain.word import Word
@@ -72,6 +73,7 @@ class Waiting(Word):
     UNDO_WINDOW = "undo_window"
     REVIEW = "review"
     REDIRECT = "redirect"  # An operator wants it sent again; the next mark does it.
+    PERSON = "person"  # The channel contradicts itself: only a person may end it.
 
 
 class Labels(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -84,6 +86,14 @@ class Labels(Struct, frozen=True, kw_only=True, omit_defaults=True):
     payee: str = ""
     merchant_reference: str = ""
     metadata: dict[str, str] = {}
+
+
+# After these an attempt may be on its way that no answer has settled.
+DOUBTS = frozenset({Step.LOSE, Step.OVERDUE, Step.CONTRADICT, Step.REDIRECT})
+# These prove that no attempt so far has done anything.
+IDLE = frozenset({Step.NOT_SENT, Step.RETRY_LATER})
+# A deadline outlives these: it bounds how long nothing leaves, whatever is tried.
+UNDECIDED = IDLE | {Step.SEND}
 
 
 class Fence(Struct, frozen=True, gc=False):
@@ -121,13 +131,14 @@ class Instruction(Struct, frozen=True, gc=False):
     deadline_at: int | None = None  # Of `held`, `accepted` and `attention`.
     lease: int = 0  # Rises whenever somebody takes or changes it.
     attempt: int = 0
-    sent_at: int | None = None  # When the first attempt was marked.
+    sent_at: int | None = None  # When the first attempt was marked that may have left.
     leave_by: int | None = None  # No byte of any attempt leaves after this.
     in_doubt: bool = False  # Some attempt before the latest may still be travelling.
     known_at: int | None = None  # When the channel was first known to have it.
     final_at: int | None = None
     reference: str = ""  # The channel's own, once known.
     failure: str = ""  # Why it failed, bounced or needs attention.
+    fruitless: int = 0  # Attempts of which it is proven that they did nothing.
 
     def __post_init__(self) -> None:
         assert self.minor > 0
@@ -139,6 +150,11 @@ class Instruction(Struct, frozen=True, gc=False):
     @property
     def amount(self) -> Money:
         return Money(self.minor, self.currency)
+
+    @property
+    def tries(self) -> int:
+        """Attempts that may have done something: these are what the policy bounds."""
+        return self.attempt - self.fruitless
 
     @property
     def fence(self) -> Fence:
@@ -158,11 +174,26 @@ class Instruction(Struct, frozen=True, gc=False):
             withdrawal=_withdrawal_in(state, self.withdrawal),
             waiting=self.waiting if state is State.HELD else Waiting.NOTHING,
             due_at=None if is_final else self.due_at,
-            deadline_at=self.deadline_at if state is State.HELD else None,
-            in_doubt=self.in_doubt or step is Step.LOSE,
+            deadline_at=self.deadline_at if step in UNDECIDED else None,
+            in_doubt=self.in_doubt or step in DOUBTS,
+            sent_at=None if step in IDLE else self.sent_at,
+            fruitless=self.fruitless + (step in IDLE),
             known_at=self.known_at or (now if is_final or state is State.PENDING else None),
             final_at=now if is_final else None,
         )
+
+
+def numbers_of(instruction: Instruction) -> list[str]:
+    """What the channel may know it by: the number of every generation so far, the first first."""
+    return [
+        number_for(
+            payment_id=instruction.payment_id,
+            key=instruction.key,
+            leg=instruction.leg,
+            generation=generation,
+        )
+        for generation in range(instruction.generation + 1)
+    ]
 
 
 def _withdrawal_in(state: State, withdrawal: Withdrawal) -> Withdrawal:

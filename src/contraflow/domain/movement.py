@@ -98,7 +98,8 @@ def walk(
         events.append(InstructionMoved(step, moved, own, evidence, asked))
         if change.step is not None:
             paid = amounts.move(paid, change.step)
-            events.append(PaymentMoved(change.step, paid, change.minor, excess, evidence))
+            late = is_late(payment, change.step)
+            events.append(PaymentMoved(change.step, paid, change.minor, excess, evidence, late))
             facts.extend(captures_of(change, moved, now))
         cases.extend(cases_of(change, payment, moved, now))
         payment, instruction = paid, moved
@@ -124,7 +125,8 @@ def payment_after(step: Step, payment: Payment, moved: Instruction, now: int) ->
         case Kind.CLOSE:
             return _close(turn, payment)
         case Kind.PAY:
-            return _pay(turn, step, payment, moved.minor, now)
+            known = replace(payment, reference=moved.reference or payment.reference)
+            return _pay(turn, step, known, moved.minor, now)
         case Kind.CAPTURE:
             return _capture(turn, payment, moved.minor, now)
 
@@ -151,7 +153,7 @@ def _void(turn: Turn, payment: Payment, minor: int) -> Change:
             return Change(amounts.begin_void(payment, minor))
         case Turn.CONFIRMS | Turn.HAPPENS:
             voided = amounts.confirm_void(payment, minor)
-            is_all = voided.captured == 0 and voided.capturable == 0
+            is_all = voided.voided == voided.authorized  # Nothing is on its way, either.
             if is_all and voided.can(PaymentStep.CANCEL):
                 return Change(voided, PaymentStep.CANCEL, minor)
             return Change(voided)
@@ -218,6 +220,10 @@ def _capture(turn: Turn, payment: Payment, minor: int, now: int) -> Change:
 def _count_unknown(payment: Payment, before: State, after: State) -> Payment:
     change = (after is State.UNKNOWN) - (before is State.UNKNOWN)
     return replace(payment, unknown=payment.unknown + change) if change else payment
+
+
+def is_late(before: Payment, step: PaymentStep) -> bool:
+    return before.state in ENDED and step in {PaymentStep.AUTHORIZE, PaymentStep.CAPTURE}
 
 
 def captures_of(change: Change, moved: Instruction, now: int) -> tuple[BookedFact, ...]:

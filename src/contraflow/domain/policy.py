@@ -25,7 +25,6 @@ class Terms(Struct, frozen=True, kw_only=True):
     """The facts about one channel that decisions depend on."""
 
     kinds: frozenset[Kind]
-    can_withdraw: bool
     same_number_again: bool
     not_found_is_proof: bool
     dead_after_ms: int

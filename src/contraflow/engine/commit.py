@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+from contraflow.domain.booking import left_undone
 from contraflow.domain.commands import Command, Keyed
 from contraflow.domain.decide import decide
 from contraflow.domain.decision import Accepted, Answer, Decision, Refused, Told
 from contraflow.domain.policy import Policy
+from contraflow.engine.barriers import barred
 from contraflow.engine.checks import check_commit
 from contraflow.engine.draft import Draft, adopt, commit_of, draft_of
 from contraflow.engine.limits import BATCH_COMMANDS_MAX
 from contraflow.engine.papers import receipt_for
-from contraflow.engine.quarantine import refuse_quarantined
 from contraflow.errors import ErrorCode
 from contraflow.risk.assess import assess
 from contraflow.risk.rules import Rule
@@ -73,12 +74,15 @@ def answer_client(draft: Draft, rules: Sequence[Rule], command: Keyed) -> Answer
 def decided(draft: Draft, rules: Sequence[Rule], command: Command) -> Decision:
     """Decide and adopt; what follows from it is decided right after, in the same commit."""
     snapshot = draft.snapshot
-    blocked = refuse_quarantined(snapshot, command) if snapshot.quarantined else None
-    decision = blocked or decide(snapshot, command, assess(rules, command, snapshot))
+    has_bars = snapshot.quarantined or draft.unserved
+    bar = barred(snapshot, draft.unserved, command) if has_bars else None
+    decision = bar or decide(snapshot, command, assess(rules, command, snapshot))
     if isinstance(decision, Accepted):
         adopt(draft, decision)
         for follow_up in decision.follow_ups:
-            answer(draft, rules, follow_up)
+            told = answer(draft, rules, follow_up)
+            if isinstance(told, Told) and isinstance(told.decision, Refused):
+                adopt(draft, left_undone(snapshot, follow_up, told.decision))
     return decision
 
 

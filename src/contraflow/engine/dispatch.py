@@ -160,13 +160,14 @@ async def record(
     now = parts.store.now()
     is_refused_for_now = isinstance(outcome, said.Declined) and instruction.state is State.SENT
     is_back = is_refused_for_now or isinstance(outcome, said.NotSent)
+    not_before = now + outcome.poll_after_ms if isinstance(outcome, said.Accepted) else now
     command = RecordOutcome(
         fence=instruction.fence,
         outcome=outcome,
         asked_at=asked_at,
         again_at=retry_at(instruction, now)
         if is_back
-        else again_at(channel.abilities, instruction, now),
+        else max(not_before, again_at(channel.abilities, instruction, now)),
         of_withdrawal=of_withdrawal,
     )
     recorded = await submit(parts.intake, command)

@@ -32,6 +32,7 @@ class Draft:
     cases: dict[str, Case]
     holds: set[str]
     quarantined: set[str]
+    unserved: frozenset[str]  # Payments whose channel the settings do not name.
     changed_payments: dict[str, Payment] = field(default_factory=dict)
     changed_instructions: dict[str, Instruction] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
@@ -69,6 +70,7 @@ def draft_of(loaded: Loaded, policy: Policy) -> Draft:
         cases=cases,
         holds=holds,
         quarantined=quarantined,
+        unserved=frozenset(i for i, p in payments.items() if p.channel not in policy.terms),
     )
 
 

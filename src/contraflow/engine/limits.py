@@ -17,9 +17,10 @@ RETRY_LATER_MS = 500  # After a rate limit; doubled at every attempt.
 RETRY_LATER_MS_MAX = 300_000
 BREAKER_FAILURES_MAX = 8  # Calls in a row that did not get through, until sending pauses.
 BREAKER_PAUSE_MS = 5_000
-PARKED_RETRY_MS = 60_000
 DRAIN_MS_MAX = 5_000  # How long calls in flight may hold up the end of a process.
 SUSPECT_FAILURES_MAX = 2  # An object in so many failed batches is set aside.
+DETAIL_MAX = 2_000  # Characters of a command that a case quotes.
+CAREFUL_COMMITS = 256  # One by one after a failed check, until the suspicion is dropped.
 
 assert LEAVE_WITHIN_MS_MAX + REPLY_WITHIN_MS < LEASE_MS, "a call must end before its lease does"
 assert BATCH_COMMANDS_MAX * AMOUNT_MINOR_MAX < 2**63, "a batch must not overflow a balance"

@@ -6,18 +6,20 @@ from collections.abc import Sequence
 
 from contraflow.domain.commands import Command, Keyed, Quarantine
 from contraflow.domain.decision import Accepted, Answer, Refused
+from contraflow.engine.barriers import objects_of
 from contraflow.engine.commit import commit_batch
 from contraflow.engine.dispatch import dispatch_due
 from contraflow.engine.intake import Waiting, take
 from contraflow.engine.limits import (
     BATCH_COMMANDS_MAX,
     BREATH_MS,
+    CAREFUL_COMMITS,
+    DETAIL_MAX,
     IDLE_MS_MAX,
     SUSPECT_FAILURES_MAX,
 )
 from contraflow.engine.notify import notify_due
 from contraflow.engine.parts import Parts
-from contraflow.engine.quarantine import objects_of
 from contraflow.engine.timers import expire_due, retry_parked_due
 from contraflow.engine.waiting import tell_watchers
 from contraflow.errors import ErrorCode, StoreUnwritable, ValueRefused
@@ -30,9 +32,9 @@ def start(parts: Parts) -> None:
 
 async def commit_loop(parts: Parts) -> None:
     """After a start that follows a failed check, one by one, so that one object cannot stop all."""
-    batch_max = 1 if await set_aside_suspects(parts) else BATCH_COMMANDS_MAX
+    careful = CAREFUL_COMMITS if await set_aside_suspects(parts) else 0
     while True:
-        batch = await take(parts.intake, batch_max)
+        batch = await take(parts.intake, 1 if careful else BATCH_COMMANDS_MAX)
         try:
             answers = await commit_or_bisect(parts, [w.command for w in batch])
         except StoreUnwritable as error:
@@ -44,6 +46,9 @@ async def commit_loop(parts: Parts) -> None:
             touched = sorted({name for w in batch for name in objects_of(w.command)})
             await parts.store.suspect(touched)
             raise
+        if careful:
+            careful -= 1
+            await drop_suspicion(parts, careful)
         tell_watchers(parts, answers)
         for waiting, answer in zip(batch, answers, strict=True):
             if not waiting.ticket.done():  # Whoever asked may have gone away.
@@ -74,7 +79,7 @@ async def refuse_value(parts: Parts, command: Command, error: ValueRefused) -> A
     """A request is refused by name; what we cannot refuse is set aside for a person."""
     if not isinstance(command, Keyed):
         for object_id in objects_of(command):
-            aside = Quarantine(object_id=object_id, detail=str(error))
+            aside = Quarantine(object_id=object_id, detail=f"{error}: {command}"[:DETAIL_MAX])
             await commit_batch(parts.store, parts.policy, parts.rules, [aside])
     return Refused(ErrorCode.VALUE_REFUSED, str(error))
 
@@ -89,6 +94,12 @@ async def set_aside_suspects(parts: Parts) -> bool:
             answers = await commit_batch(parts.store, parts.policy, parts.rules, [aside])
             assert isinstance(answers[0], Accepted)
     return bool(suspects)
+
+
+async def drop_suspicion(parts: Parts, careful: int) -> None:
+    """What went well so often, one by one, is under no suspicion any more."""
+    if careful == 0:
+        await parts.store.clear_suspects()
 
 
 async def dispatch_loop(parts: Parts) -> None:

@@ -226,6 +226,7 @@ def _payment(event: PaymentMoved, now: int) -> EventBody:
         amount=payment.amount if is_birth else None,
         currency=payment.currency,
         excess=event.excess,
+        detail="late" if event.is_late else "",
         number=payment.pay_number if is_birth else "",
         method=payment.method if is_birth else "",
         instrument=payment.instrument if is_birth else "",

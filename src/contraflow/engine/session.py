@@ -8,7 +8,7 @@ from contraflow.domain.booking import came_too_late
 from contraflow.domain.commands import RequestReversal
 from contraflow.domain.decide.reversal import decide_reversal
 from contraflow.domain.decision import NO_OBJECTION, Answer, Decision
-from contraflow.domain.ids import POLICY_PREFIX, instruction_id_for, tenant_of
+from contraflow.domain.ids import instruction_id_for, policy_key
 from contraflow.domain.instruction import Instruction
 from contraflow.domain.policy import Policy
 from contraflow.domain.snapshot import Snapshot
@@ -67,7 +67,7 @@ def lineage(views: Views, ids: Iterable[str]) -> Iterator[Instruction]:
 
 def successor_key(instruction: Instruction) -> str:
     """Of the refund that follows a `reverse` whose cancel came too late."""
-    return f"{tenant_of(instruction.payment_id)}/{POLICY_PREFIX}{instruction.instruction_id}"
+    return policy_key(instruction.payment_id, instruction.instruction_id)
 
 
 def foresee(views: Views, policy: Policy, command: RequestReversal, now: int) -> Decision:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contraflow.domain.cases import PARKED_RETRY_MS
 from contraflow.domain.commands import ExpirePayment, RetryParked
 from contraflow.engine.intake import submit
-from contraflow.engine.limits import PARKED_RETRY_MS, TIMERS_MAX
+from contraflow.engine.limits import TIMERS_MAX
 from contraflow.engine.parts import Parts
 
 

@@ -10,6 +10,8 @@ from contraflow.outside import Runtime
 from contraflow.outside.bank import Bank
 from contraflow.wire.exchange import Notice, Reply, Request
 
+TELLINGS_MAX = 10
+TELL_AGAIN_MS = 1_000
 SILENCE_MS = 250  # How long a caller waits for a reply that does not come.
 
 
@@ -19,7 +21,7 @@ class LocalBank:
 
     bank: Bank
     runtime: Runtime
-    deliver: Callable[[Notice], Awaitable[object]]
+    deliver: Callable[[Notice], Awaitable[bool]]  # Whether it was taken; else it is told again.
     store_now: Callable[[], int]  # `leave_by` is of this clock; see decisions/0017.
     alarm_at: int | None = None
 
@@ -47,6 +49,19 @@ class LocalBank:
         if self.alarm_at == due_at:
             self.alarm_at = None
         for notice in self.bank.run_due(self.runtime.now()):
-            await self.deliver(notice)
-            self.bank.acknowledge(notice)
+            if not await self._tell(notice):
+                self.runtime.spawn(self._tell_again(notice))
         self.set_alarm()
+
+    async def _tell(self, notice: Notice) -> bool:
+        is_taken = await self.deliver(notice)
+        if is_taken:
+            self.bank.acknowledge(notice)
+        return is_taken
+
+    async def _tell_again(self, notice: Notice) -> None:
+        """As banks do; what nobody takes is told to the next process."""
+        for _ in range(TELLINGS_MAX):
+            await self.runtime.sleep(TELL_AGAIN_MS)
+            if await self._tell(notice):
+                return

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from contraflow.domain.commands import Resolution, ResolveCase
-from contraflow.domain.instruction import Instruction
+from contraflow.domain.instruction import Instruction, numbers_of
 from contraflow.simulation.surroundings import Surroundings
-from contraflow.simulation.truth_numbers import numbers_of
 from contraflow.wire import canonical
 
 LOOKS = 0.6  # How many of the cases somebody looks at.

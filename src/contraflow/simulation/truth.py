@@ -6,13 +6,12 @@ from collections import defaultdict
 from itertools import pairwise
 
 from contraflow.domain.cases import CaseKind
-from contraflow.domain.instruction import Instruction, Kind
+from contraflow.domain.instruction import Instruction, Kind, numbers_of
 from contraflow.domain.lifecycle import FINAL, PaymentState, State
 from contraflow.domain.payment import Payment
 from contraflow.errors import InvariantBroken
 from contraflow.outside.bank_book import Order
 from contraflow.outside.bank_scripts import CONDUCTS
-from contraflow.simulation.truth_numbers import numbers_of
 from contraflow.simulation.truth_outside import check_outside
 from contraflow.simulation.world import World
 from contraflow.store import Contents
@@ -58,7 +57,8 @@ def check_bytes(world: World, instruction: Instruction) -> None:
         raise InvariantBroken("I3", f"{attempts} submissions, {instruction.attempt} marked")
     if is_late:
         raise InvariantBroken("I5", f"a byte left too late for any proof: {instruction}")
-    if attempts > world.settings.attempts_max + world.redirected[instruction.instruction_id]:
+    tries_max = world.settings.attempts_max + world.redirected[instruction.instruction_id]
+    if instruction.tries > tries_max:
         raise InvariantBroken("I26", f"too many attempts: {instruction}")
 
 

@@ -50,6 +50,8 @@ from contraflow.wire.sandbox import Ask
 from contraflow.wiring import assemble
 
 KEY = "5a" * 32
+SET_BACK_MS_MAX = 5_000
+SET_FORWARD_MS_MAX = 3_600_000
 SETTINGS = Settings(sinks=("memory",), attempts_max=6)
 UNDOING = Settings(sinks=("memory",), attempts_max=6, undo_window_s=2)
 
@@ -136,14 +138,18 @@ class World:
             self.runtime.spawn(self.run_errand(errand))
 
     def crash(self) -> None:
-        """End the process where it stands. Another incarnation counts before it is torn down."""
+        """End the process where it stands. Another incarnation counts before it is torn down.
+
+        Within a process the clock never jumps; the next one may find it set to another time.
+        """
         connection = self.store.connection
+        if self.faults.strike(Fault.CLOCK_JUMP, 0.2, self.states.values()):
+            self.skew += self.prng.randrange(-SET_BACK_MS_MAX, SET_FORWARD_MS_MAX)
+            self.struck.update(dict.fromkeys(self.clients.scripts))
         self.store = self.open_store()
         self.incarnation += 1
         self.runtime.drop()
         connection.close()
-        if self.faults.strike(Fault.CLOCK_JUMP, 0.2, self.states.values()):
-            self.skew += self.prng.randrange(-5_000, 150)
 
     def close(self) -> None:
         self.runtime.drop()
@@ -264,7 +270,9 @@ class World:
             self.runtime.spawn(self.run_errand(errand))
 
     def show_to_operator(self, instruction: Instruction) -> None:
-        is_case = instruction.state is State.ATTENTION and instruction.waiting is Waiting.NOTHING
+        is_case = (
+            instruction.state is State.ATTENTION and instruction.waiting is not Waiting.REDIRECT
+        )
         if is_case and self.prng.random() < LOOKS:
             at = self.runtime.now() + self.prng.randrange(THINKS_MS_MAX)
             self.add(Errand(at, instruction))

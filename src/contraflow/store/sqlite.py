@@ -94,6 +94,7 @@ class SqliteStore:
         self.incarnation, self.latest = row
         self.ahead = self.latest - clock
         self._rows(sql.VOID_LEASES, (self.latest,))
+        self._rows(sql.LEAVE_BY_NOW, (self.latest,))
         self.has_exceptions = self._has_exceptions()
         self.connection.execute(sql.COMMIT)
 

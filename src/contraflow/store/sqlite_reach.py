@@ -12,7 +12,7 @@ from contraflow.domain import commands as c
 from contraflow.domain.cases import CaseKind
 from contraflow.domain.commands import Command, Line
 from contraflow.domain.facts import FactKind, fact_id_for, notice_id_for
-from contraflow.domain.ids import POLICY_PREFIX, name_of, tenant_of
+from contraflow.domain.ids import name_of, policy_key, tenant_of
 from contraflow.domain.instruction import Instruction, Kind
 from contraflow.domain.lifecycle import UNPAID
 from contraflow.domain.observation import (
@@ -106,10 +106,6 @@ def fall_through_keys(instructions: Iterable[Instruction]) -> list[str]:
         for instruction in instructions
         if instruction.is_fallback
     ]
-
-
-def policy_key(payment_id: str, cause: str) -> str:
-    return f"{tenant_of(payment_id)}/{POLICY_PREFIX}{cause}"
 
 
 def _instruction_ids(by_kind: ByKind) -> list[str]:

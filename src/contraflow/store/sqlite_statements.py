@@ -34,6 +34,13 @@ UPDATE instruction INDEXED BY instruction_due
 SET version = version + 1, due_at = ?, lease = lease + 1
 WHERE due_at IS NOT NULL AND state = 'sent'
 """
+# The process that marked them is dead, so no byte leaves after now; and its clock may have been
+# another one, so that `leave_by` alone would make an attempt look dead that still travels.
+LEAVE_BY_NOW = """
+UPDATE instruction INDEXED BY instruction_due
+SET version = version + 1, leave_by = ?1
+WHERE due_at IS NOT NULL AND leave_by < ?1 AND state <> 'accepted'
+"""
 ENTER = "UPDATE engine SET now = max(now, ?) WHERE incarnation = ? RETURNING now"
 
 # What a batch loads.
@@ -97,14 +104,15 @@ WHERE payment_id = ?1 AND version = ?30
 """
 INSERT_INSTRUCTION = """
 INSERT INTO instruction VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,
-    ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30)
+    ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31)
 """
 # Without the number: naming it here would write its index again with every step.
 UPDATE_INSTRUCTION = """
 UPDATE instruction SET version = version + 1, state = ?14, withdrawal = ?17, waiting = ?18,
     sequence = ?19, due_at = ?20, deadline_at = ?21, lease = ?22, attempt = ?23, sent_at = ?24,
-    leave_by = ?25, in_doubt = ?26, known_at = ?27, final_at = ?28, reference = ?29, failure = ?30
-WHERE instruction_id = ?1 AND version = ?31
+    leave_by = ?25, in_doubt = ?26, known_at = ?27, final_at = ?28, reference = ?29, failure = ?30,
+    fruitless = ?31
+WHERE instruction_id = ?1 AND version = ?32
 """
 RENUMBER = "UPDATE instruction SET number = ?, generation = ? WHERE instruction_id = ?"
 INSERT_OLD_NUMBER = "INSERT INTO old_number VALUES (?, ?)"

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from contraflow.domain.commands import ExpirePayment, RequestCancel
 from contraflow.domain.decide.cancel import unsent_payment_command
 from contraflow.domain.decision import Accepted, Decision, Refused
-from contraflow.domain.ids import POLICY_PREFIX, tenant_of
+from contraflow.domain.ids import policy_key
 from contraflow.domain.lifecycle import UNPAID, Step
 from contraflow.domain.movement import walk
 from contraflow.domain.snapshot import Snapshot
@@ -28,7 +28,7 @@ def decide_expiry(snapshot: Snapshot, command: ExpirePayment) -> Decision:
     if unsent is not None:
         taken = replace(unsent, lease=unsent.lease + 1, failure="expired")
         return walk(snapshot.now, payment, taken, (Step.EXPIRE,))
-    key = f"{tenant_of(payment.payment_id)}/{POLICY_PREFIX}expiry/{payment.payment_id}"
+    key = policy_key(payment.payment_id, f"expiry/{payment.payment_id}")
     cancel = RequestCancel(
         key=key, fingerprint=hashlib.sha256(key.encode()).digest(), payment_id=payment.payment_id
     )

@@ -11,7 +11,7 @@ from contraflow.domain.booking import (
     book_refund_elsewhere,
     with_consequences,
 )
-from contraflow.domain.cases import Case, CaseKind, Parked, open_case
+from contraflow.domain.cases import PARKED_RETRY_MS, Case, CaseKind, Parked, open_case
 from contraflow.domain.commands import RecordFact, RetryParked
 from contraflow.domain.decision import Accepted, Decision
 from contraflow.domain.events import CaseClosed, CaseOpened, PaymentMoved
@@ -31,41 +31,34 @@ from contraflow.domain.outcome import Bounced, Proof, Succeeded
 from contraflow.domain.payment import Payment
 from contraflow.domain.snapshot import Snapshot
 
-PARKED_RETRY_MS = 60_000
-
 
 def decide_fact(snapshot: Snapshot, command: RecordFact) -> Decision:
     """Once for each event id of the channel. Never refused."""
     told = command.observation
-    notice_id = notice_id_for(channel=command.channel, event_id=told.event_id)
-    if notice_id in snapshot.facts:
+    if notice_id_of(command) in snapshot.facts:
         return Accepted()
     applied = apply(snapshot, command.channel, told)
-    state, now = FactState.BOOKED, snapshot.now
-    notice = BookedFact(notice_id, FactKind.NOTICE, "", 0, "", state, now)
     if applied is None:
-        return _park(snapshot, command, notice)
-    return replace(applied, facts=(*applied.facts, notice))
+        return keep(snapshot, command)
+    return replace(applied, facts=(*applied.facts, _notice(snapshot, command)))
 
 
 def decide_parked(snapshot: Snapshot, command: RetryParked) -> Decision:
     """Applied if its object is known by now; else it waits on, and so does its case."""
     told = command.observation
-    notice_id = notice_id_for(channel=command.channel, event_id=told.event_id)
     applied = apply(snapshot, command.channel, told)
     if applied is None:
-        waiting = Parked(notice_id, command.channel, told, command.again_at)
-        return Accepted(parked=waiting)
+        return keep_on(command)
     case = _case(snapshot, command.channel, told)
     if case.closed_at is not None:
         # Tried twice, or a person had closed it before.
-        return replace(applied, parked=Parked(notice_id, command.channel, told, None))
+        return replace(applied, parked=Parked(notice_id_of(command), command.channel, told, None))
     closed = replace(case, closed_at=snapshot.now, closed_by="applied")
     return replace(
         applied,
         cases=(*applied.cases, closed),
         events=(*applied.events, CaseClosed(closed, "its object became known")),
-        parked=Parked(notice_id, command.channel, told, None),
+        parked=Parked(notice_id_of(command), command.channel, told, None),
     )
 
 
@@ -138,11 +131,31 @@ def _expire(payment: Payment, told: Observation) -> Accepted:
     return Accepted(payment=expired, events=(moved,))
 
 
-def _park(snapshot: Snapshot, command: RecordFact, notice: BookedFact) -> Accepted:
+def keep(snapshot: Snapshot, command: RecordFact) -> Accepted:
+    """Park it, with a case: its object is unknown, or may not be touched now."""
+    notice_id = notice_id_of(command)
+    if notice_id in snapshot.facts:
+        return Accepted()
     case = _case(snapshot, command.channel, command.observation)
     due_at = snapshot.now + PARKED_RETRY_MS
-    parked = Parked(notice.fact_id, command.channel, command.observation, due_at)
-    return Accepted(facts=(notice,), cases=(case,), events=(CaseOpened(case),), parked=parked)
+    parked = Parked(notice_id, command.channel, command.observation, due_at)
+    facts = (_notice(snapshot, command),)
+    return Accepted(facts=facts, cases=(case,), events=(CaseOpened(case),), parked=parked)
+
+
+def keep_on(command: RetryParked) -> Accepted:
+    """It waits for the next time."""
+    notice_id, again_at = notice_id_of(command), command.again_at
+    return Accepted(parked=Parked(notice_id, command.channel, command.observation, again_at))
+
+
+def notice_id_of(command: RecordFact | RetryParked) -> str:
+    return notice_id_for(channel=command.channel, event_id=command.observation.event_id)
+
+
+def _notice(snapshot: Snapshot, command: RecordFact) -> BookedFact:
+    kind, state = FactKind.NOTICE, FactState.BOOKED
+    return BookedFact(notice_id_of(command), kind, "", 0, "", state, snapshot.now)
 
 
 def _case(snapshot: Snapshot, channel: str, told: Observation) -> Case:

@@ -34,14 +34,17 @@ def decide_sent(snapshot: Snapshot, command: MarkSent) -> Decision:
         return Refused(ErrorCode.CHANNEL_UNABLE, "it could act twice")
     if is_on_hold(snapshot, instruction):
         return Refused(ErrorCode.STATE_FORBIDS, "hold mode")
-    if instruction.attempt >= snapshot.policy.attempts_max and step is Step.RESEND:
+    if instruction.tries >= snapshot.policy.attempts_max and step is Step.RESEND:
         return Refused(ErrorCode.STATE_FORBIDS, "attempts are used up")
     assert command.leave_by >= (instruction.leave_by or 0), "one time must cover every attempt"
 
     payment = snapshot.payments[instruction.payment_id]
-    not_before = not_before_of(snapshot, payment, instruction, step)
-    if not_before is not None:
-        return Accepted(instructions=(postponed(snapshot, instruction, not_before),))
+    if step is Step.SEND and waits_for_others(payment, instruction):
+        return Accepted(instructions=(waiting_for_others(snapshot, instruction),))
+    next_at = next_refund_at(snapshot, payment, instruction)
+    if next_at > snapshot.now:
+        later = replace(instruction, lease=instruction.lease + 1, due_at=next_at)
+        return Accepted(instructions=(later,))
     marked = replace(
         instruction,
         lease=instruction.lease + 1,
@@ -61,30 +64,32 @@ def step_for(instruction: Instruction) -> Step:
     return Step.RESEND if instruction.state is State.UNKNOWN else Step.SEND
 
 
-def not_before_of(
-    snapshot: Snapshot, payment: Payment, instruction: Instruction, step: Step
-) -> int | None:
-    """When it may be sent, if not now: what is unknown settles first, and refunds keep apart."""
-    waits_for_others = instruction.kind in {Kind.CLOSE, Kind.VOID, Kind.CAPTURE}
-    if step is Step.SEND and payment.unknown and (waits_for_others or instruction.is_fallback):
-        waited_ms = snapshot.now - instruction.requested_at
-        return snapshot.now + min(max(waited_ms // 4, LOOK_AGAIN_MS_MIN), LOOK_AGAIN_MS_MAX)
-    gap_ms = window_gap_ms(snapshot, payment)
-    if instruction.kind is Kind.REFUND and gap_ms and payment.refund_sent_at is not None:
-        next_at = payment.refund_sent_at + gap_ms
-        return next_at if next_at > snapshot.now else None
-    return None
+def waits_for_others(payment: Payment, instruction: Instruction) -> bool:
+    """What is unknown settles before a cancel, a capture, or the rest of a reverse."""
+    is_cautious = instruction.kind in {Kind.CLOSE, Kind.VOID, Kind.CAPTURE}
+    return payment.unknown > 0 and (is_cautious or instruction.is_fallback)
+
+
+def waiting_for_others(snapshot: Snapshot, instruction: Instruction) -> Instruction:
+    """It as it waits; with a deadline, because what it waits for may never settle."""
+    now = snapshot.now
+    waited_ms = now - instruction.requested_at
+    again_ms = min(max(waited_ms // 4, LOOK_AGAIN_MS_MIN), LOOK_AGAIN_MS_MAX)
+    bound_ms = snapshot.policy.terms[instruction.channel].attention_after_ms
+    return replace(
+        instruction,
+        lease=instruction.lease + 1,
+        due_at=now + again_ms,
+        deadline_at=instruction.deadline_at or now + bound_ms,
+    )
+
+
+def next_refund_at(snapshot: Snapshot, payment: Payment, instruction: Instruction) -> int:
+    """Refunds of one payment keep the gap of its channel and method."""
+    if instruction.kind is not Kind.REFUND or payment.refund_sent_at is None:
+        return snapshot.now
+    return payment.refund_sent_at + window_gap_ms(snapshot, payment)
 
 
 def window_gap_ms(snapshot: Snapshot, payment: Payment) -> int:
     return snapshot.policy.terms[payment.channel].window(payment.method).gap_ms
-
-
-def postponed(snapshot: Snapshot, instruction: Instruction, not_before: int) -> Instruction:
-    """It as it waits; with a deadline, because what it waits for may never settle."""
-    wait_ms = snapshot.policy.terms[instruction.channel].attention_after_ms
-    deadline_at = instruction.deadline_at
-    if instruction.state is State.ACCEPTED and deadline_at is None:
-        deadline_at = snapshot.now + wait_ms
-    lease = instruction.lease + 1
-    return replace(instruction, lease=lease, due_at=not_before, deadline_at=deadline_at)

@@ -89,7 +89,8 @@ CREATE TABLE instruction (
         withdrawal = 'none' OR withdrawal = 'asked' OR withdrawal = 'refused' OR
         withdrawal = 'done'),
     waiting TEXT NOT NULL CHECK (
-        waiting = '' OR waiting = 'undo_window' OR waiting = 'review' OR waiting = 'redirect'),
+        waiting = '' OR waiting = 'undo_window' OR waiting = 'review' OR waiting = 'redirect'
+        OR waiting = 'person'),
     sequence INTEGER NOT NULL CHECK (sequence > 0),
     due_at INTEGER,
     deadline_at INTEGER,
@@ -102,6 +103,7 @@ CREATE TABLE instruction (
     final_at INTEGER,
     reference TEXT NOT NULL,
     failure TEXT NOT NULL,
+    fruitless INTEGER NOT NULL CHECK (fruitless BETWEEN 0 AND attempt),
     CHECK ((attempt = 0) = (leave_by IS NULL)),
     CHECK ((state = 'succeeded' OR state = 'failed' OR state = 'withdrawn' OR state = 'bounced')
         = (final_at IS NOT NULL)),

@@ -1,0 +1,155 @@
+"""Everything an operator can set is checked once, at the start, and named if it is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from contraflow.domain.policy import LateCapture
+from contraflow.errors import SettingInvalid
+from contraflow.settings import ChannelSettings, Settings, read_settings
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "settings.toml"
+
+
+def read(file: Path, text: str) -> Settings:
+    file.write_text(text, encoding="utf-8")
+    return read_settings(file)
+
+
+def test_without_a_file_it_is_the_embedded_database_with_the_sandbox() -> None:
+    settings = read_settings(None)
+
+    assert settings == Settings()
+    assert settings.database == "contraflow.db"
+    assert set(settings.channels) == {"sandbox", "sandbox_rail"}
+    assert settings.late_capture is LateCapture.ATTENTION
+
+
+def test_an_empty_file_says_the_same(file: Path) -> None:
+    assert read(file, "") == Settings()
+
+
+def test_every_setting_can_be_set(file: Path) -> None:
+    settings = read(
+        file,
+        """
+        database = "/var/lib/contraflow.db"
+        tenant = "acme"
+        risk_rules = ["many_partials"]
+        sinks = []
+        undo_window_s = 1800
+        review_within_s = 60
+        attempts_max = 3
+        late_capture = "refund"
+        [channels.bank]
+        plugin = "acme.channels.bank"
+        credentials = { key = "00ff", line = "rail" }
+        """,
+    )
+
+    assert settings == Settings(
+        database="/var/lib/contraflow.db",
+        tenant="acme",
+        risk_rules=("many_partials",),
+        sinks=(),
+        undo_window_s=1_800,
+        review_within_s=60,
+        attempts_max=3,
+        late_capture=LateCapture.REFUND,
+        channels={
+            "bank": ChannelSettings(
+                plugin="acme.channels.bank", credentials={"key": "00ff", "line": "rail"}
+            )
+        },
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("undo_window_s = -1", "undo_window_s"),
+        ("undo_window_s = 31622401", "undo_window_s"),
+        ("undo_window_s = 1.5", "undo_window_s"),
+        ("undo_window_s = true", "undo_window_s"),
+        ('undo_window_s = "60"', "undo_window_s"),
+        ("review_within_s = -1", "review_within_s"),
+        ("review_within_s = 31622401", "review_within_s"),
+        ("attempts_max = 0", "attempts_max"),
+        ("attempts_max = 101", "attempts_max"),
+        ('late_capture = "perhaps"', "late_capture"),
+        ('sinks = "memory"', "sinks"),
+        ("risk_rules = [1]", "risk_rules"),
+        ("database = 1", "database"),
+        ("undo_windows_s = 1", "undo_windows_s"),
+        ("[channels.bank]", "plugin"),
+        ('[channels.bank]\nplugin = "x"\nkey = "y"', "key"),
+        ('[channels.bank]\nplugin = "x"\ncredentials = { key = 1 }', "credentials"),
+    ],
+)
+def test_a_bad_setting_is_named(file: Path, text: str, name: str) -> None:
+    with pytest.raises(SettingInvalid, match=name):
+        read(file, text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["undo_window_s = 0", "undo_window_s = 31622400", "attempts_max = 1", "attempts_max = 100"],
+)
+def test_a_setting_at_its_limit_is_good(file: Path, text: str) -> None:
+    name, _, value = text.partition(" = ")
+
+    assert getattr(read(file, text), name) == int(value)
+
+
+def test_what_is_no_toml_says_where(file: Path) -> None:
+    with pytest.raises(SettingInvalid, match="line 2"):
+        read(file, "tenant = 'acme'\nsinks = memory\n")
+
+
+def test_a_file_that_is_not_there_is_named(file: Path) -> None:
+    with pytest.raises(SettingInvalid, match=r"settings\.toml"):
+        read_settings(file)
+
+
+def test_a_file_that_is_no_text_is_refused(file: Path) -> None:
+    file.write_bytes(b"tenant = '\xff'")
+    with pytest.raises(SettingInvalid):
+        read_settings(file)
+
+
+# Secrets
+
+SECRET = "c0ffee" * 8
+
+
+def test_a_secret_does_not_print(file: Path) -> None:
+    settings = read(
+        file, f'[channels.bank]\nplugin = "sandbox"\ncredentials = {{ key = "{SECRET}" }}'
+    )
+
+    assert settings.channels["bank"].credentials == {"key": SECRET}
+    for shown in (repr(settings), str(settings), f"{settings.channels}"):
+        assert SECRET not in shown
+        assert "***" in shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[channels.bank]\nplugin = 1\ncredentials = {{ key = "{0}" }}',
+        '[channels.bank]\nplugin = "x"\ncredentials = "{0}"',
+        '[channels.bank]\nplugin = "x"\ncredentials = ["{0}"]',
+        '[channels.bank]\nplugin = "x"\ncredentials = {{ key = "{0}" ',
+        'attempts_max = 0\n[channels.bank]\nplugin = "x"\ncredentials = {{ key = "{0}" }}',
+    ],
+)
+def test_a_complaint_does_not_give_a_secret_away(file: Path, text: str) -> None:
+    with pytest.raises(SettingInvalid) as raised:
+        read(file, text.format(SECRET))
+
+    assert SECRET not in str(raised.value)
