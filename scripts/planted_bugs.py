@@ -187,7 +187,7 @@ OF_HEARING = (
         "a lost attempt leaves no doubt behind",
         (
             "domain/instruction.py",
-            "in_doubt=self.in_doubt or step is Step.LOSE,",
+            "in_doubt=self.in_doubt or step in DOUBTS,",
             "in_doubt=self.in_doubt,",
         ),
     ),
@@ -213,9 +213,8 @@ OF_HEARING = (
         "the generation rises and the number stays",
         (
             "domain/hearing.py",
-            "return replace(instruction, number=number, generation=generation)",
-            "return replace(instruction, number=number and instruction.number, "
-            "generation=generation)",
+            "return replace(risen, number=numbers_of(risen)[-1])",
+            "return replace(risen, number=numbers_of(risen)[0])",
         ),
         (
             "store/sqlite_save.py",
@@ -297,8 +296,8 @@ OF_SENDING = (
         "refunds of a payment keep no distance",
         (
             "domain/decide/sent.py",
-            "return next_at if next_at > snapshot.now else None",
-            "return next_at if next_at < 0 else None",
+            "    if next_at > snapshot.now:\n",
+            "    if next_at < 0:\n",
         ),
     ),
     bug(
@@ -313,8 +312,8 @@ OF_SENDING = (
         "a cancel or a capture does not wait for what is unknown",
         (
             "domain/decide/sent.py",
-            "if step is Step.SEND and payment.unknown and",
-            "if step is Step.SEND and payment.unknown > 99 and",
+            "return payment.unknown > 0 and",
+            "return payment.unknown > 99 and",
         ),
     ),
     bug(
@@ -334,25 +333,25 @@ OF_SENDING = (
             "domain/hearing.py",
             "    if instruction.withdrawal is Withdrawal.ASKED:\n"
             "        return Hearing((Step.WITHDRAW_CONFIRMED,))\n"
-            "    if instruction.attempt >= policy.attempts_max or",
-            "    if instruction.attempt >= policy.attempts_max or",
+            "    if instruction.tries >= policy.attempts_max or",
+            "    if instruction.tries >= policy.attempts_max or",
         ),
     ),
     bug(
         "attempts are not counted",
         (
             "domain/decide/sent.py",
-            "if instruction.attempt >= snapshot.policy.attempts_max and",
+            "if instruction.tries >= snapshot.policy.attempts_max and",
             "if instruction.attempt >= 99 and",
         ),
         (
             "domain/hearing.py",
-            "    if instruction.attempt >= policy.attempts_max:\n",
+            "    if instruction.tries >= policy.attempts_max:\n",
             "    if instruction.attempt >= 99:\n",
         ),
         (
             "domain/hearing.py",
-            "if instruction.attempt >= policy.attempts_max or",
+            "if instruction.tries >= policy.attempts_max or",
             "if instruction.attempt >= 99 or",
         ),
         is_quick=False,
@@ -474,7 +473,7 @@ OF_FACTS = (
         "a notice that comes twice is applied twice",
         (
             "domain/decide/fact.py",
-            "return replace(applied, facts=(*applied.facts, notice))",
+            "return replace(applied, facts=(*applied.facts, _notice(snapshot, command)))",
             "return applied",
         ),
         (
@@ -519,8 +518,8 @@ OF_FACTS = (
         "a fact about an unknown payment is dropped",
         (
             "domain/decide/fact.py",
-            "        return _park(snapshot, command, notice)\n",
-            "        return Accepted(facts=(notice,))\n",
+            "    if applied is None:\n        return keep(snapshot, command)\n",
+            "    if applied is None:\n        return Accepted(facts=(_notice(snapshot, command),))\n",
         ),
     ),
     bug(

@@ -293,6 +293,19 @@ def test_a_failed_check_of_a_loop_is_what_comes_out(settings: Settings) -> None:
     embedded(settings).close()
 
 
+def test_a_failed_check_goes_before_any_other_error(settings: Settings) -> None:
+    async def fail(error: Exception) -> None:
+        raise error
+
+    async def work(house: wiring.Embedded) -> None:
+        house.parts.runtime.spawn(fail(ChannelUnreachable()))
+        house.parts.runtime.spawn(fail(AssertionError("planted")))
+        await house.parts.runtime.ticket()
+
+    with pytest.raises(AssertionError, match="planted"):
+        wiring.run(settings, work)
+
+
 def test_there_is_no_bank_where_there_was_no_engine(settings: Settings) -> None:
     assert wiring.effects_at_bank(settings.database) is None
 

@@ -61,6 +61,11 @@ def test_a_refund_that_reserves_and_is_booked_passes() -> None:
         pytest.param("I13", {"payments": []}, id="the payment did not move with its refund"),
         pytest.param(
             "I13",
+            {"payments": [], "records": [replace(BIRTH, entries=())]},
+            id="neither the payment nor the books moved with it",
+        ),
+        pytest.param(
+            "I13",
             {"payments": [replace(AFTER, reserved=399)]},
             id="another amount was reserved",
         ),

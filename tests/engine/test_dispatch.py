@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import cases as a
 import msgspec
 import pytest
 from house import HOUR_MS, MINUTE_MS, House, accepted, created, keyed, recorded, refund_of
 
 from contraflow.domain import commands as c
+from contraflow.domain import outcome as said
 from contraflow.domain.instruction import Instruction, Waiting, Withdrawal
 from contraflow.domain.lifecycle import FINAL, PaymentState, State
 from contraflow.domain.money import Money
-from contraflow.engine.dispatch import work_on
+from contraflow.domain.outcome import Retry
+from contraflow.engine.dispatch import may_send_again, work_on
 from contraflow.engine.gate import Gate
 from contraflow.engine.limits import BREAKER_FAILURES_MAX, BREAKER_PAUSE_MS, LEASE_MS
 from contraflow.outside.bank_scripts import Result
@@ -576,6 +579,46 @@ def test_after_many_failures_a_dead_channel_is_left_alone_and_others_go_on(house
     house.run_for(2 * MINUTE_MS)
 
     assert len(house.bank.effects()) == BREAKER_FAILURES_MAX + 1
+
+
+def test_an_answer_of_any_sort_closes_the_breaker(house: House) -> None:
+    house.paid()
+    house.road.plays.extend(["unreachable"] * 3 + ["proxy"])
+    house.refund()
+    house.runtime.run(lambda: len(house.road.seen) == 3)
+    house.run_for(1)
+    assert house.parts.gates[CARD].failures == 3
+    house.runtime.run(lambda: len(house.road.seen) == 4)
+    house.run_for(1)
+
+    assert house.parts.gates[CARD].failures == 0
+
+
+@pytest.mark.parametrize(
+    ("channel", "outcome", "changes", "may"),
+    [
+        (CARD, said.NotFound(), {}, True),
+        (RAIL, said.NotFound(), {"in_doubt": False}, True),
+        (RAIL, said.NotFound(), {"in_doubt": True}, False),
+        (CARD, said.NotFound(), {"withdrawal": Withdrawal.ASKED}, False),
+        (CARD, said.Unknown(), {}, False),
+        (CARD, said.Declined(Retry.NEW_NUMBER), {"in_doubt": False}, True),
+        (CARD, said.Declined(Retry.NEW_NUMBER), {"in_doubt": True}, False),
+        (CARD, said.Declined(Retry.SAME_NUMBER_LATER), {"in_doubt": False}, False),
+        (CARD, said.Declined(Retry.NEVER), {"in_doubt": False}, False),
+    ],
+)
+def test_whether_a_number_may_be_sent_again_is_the_channels_ability(
+    build: Build,
+    channel: str,
+    outcome: said.Outcome,
+    changes: dict[str, object],
+    *,
+    may: bool,
+) -> None:
+    one = a.instruction(State.UNKNOWN, **changes)
+
+    assert may_send_again(build().parts.channels[channel], one, outcome) is may
 
 
 def test_it_stops_looking_while_there_is_nothing_to_do(house: House) -> None:

@@ -315,6 +315,17 @@ def test_what_is_set_aside_is_neither_sent_nor_asked_about(house: House) -> None
     assert house.runtime.turns - turns < 100
 
 
+def test_a_person_may_decide_about_what_is_set_aside(house: House) -> None:
+    house.paid(script="wrong_amount")
+    refund = house.refund()
+    house.run_until(State.ATTENTION, refund)
+    house.ask(c.Quarantine(object_id=refund, detail="it fails"))
+    resolved, words = c.Resolution.SUCCEEDED, "the bank wrote to us"
+    accepted(house.ask(keyed(c.ResolveCase, object_id=refund, resolution=resolved, evidence=words)))
+
+    assert house.instruction(refund).state is State.SUCCEEDED
+
+
 @pytest.mark.parametrize(
     "command",
     [

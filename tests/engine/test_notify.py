@@ -125,13 +125,12 @@ def test_what_was_told_and_not_noted_is_told_again(house: House, first: Listener
 def test_more_events_than_one_step_holds_are_told_without_waiting(
     build: Build, first: Listener
 ) -> None:
-    house = build()
+    house = build().start()
     house.parts.sinks = [first]
+    house.run_for(1)
     for number in range(DELIVER_MAX + 20):
         house.spawn(submit(house.parts.intake, recorded(f"main/pay_{number}")))
-    house.run_for(0)
-    house.start()  # All of them are one batch.
-    house.run_for(1)
+    house.run_for(1)  # All of them are one batch, and one ring.
 
     assert len(first.heard) == DELIVER_MAX + 20
 

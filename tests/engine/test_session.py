@@ -71,6 +71,17 @@ def test_it_asks_without_a_pause_no_more_often_than_it_must(house: House) -> Non
     assert house.runtime.turns - turns < 20
 
 
+def test_each_is_watched_once_however_often_it_looks(house: House) -> None:
+    ids = []
+    for name, script in [("a", "slow"), ("b", "accept_then_succeed"), ("c", "lands_late")]:
+        house.paid(name, script=script)
+        ids.append(house.refund(f"main/{name}"))
+    house.spawn(rest(house.parts, house.views, ids, HOUR_MS))
+    house.run_for(1_000)
+
+    assert [len(tickets) for tickets in house.parts.watchers.values()] == [1]
+
+
 def test_it_waits_for_the_refund_that_follows_a_reverse_that_came_too_late(house: House) -> None:
     """The void is declined at once, the capture is told 50 ms later, and then it is refunded."""
     house.paid(script="captured_first", is_captured=False)

@@ -177,19 +177,6 @@ def test_what_was_being_told_in_a_crash_is_told_again(desk: Desk) -> None:
     assert [telling.number for _, telling in later.told] == ["N1"]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a notice that cannot be written now ends the coroutine with StoreUnwritable, and in "
-    "the task group of production that stops the whole engine",
-)
-def test_a_disk_that_is_full_for_a_moment_only_delays_a_notice(desk: Desk) -> None:
-    desk.troubles.append(StoreUnwritable())
-    desk.send(refund("accept_then_succeed"))
-    desk.time.run_to(60_000)
-
-    assert [telling.number for _, telling in desk.told] == ["N1"]
-
-
 def test_many_orders_do_not_breed_alarms(desk: Desk) -> None:
     """Each is due a millisecond after the one before."""
     for number in range(500):
