@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 
 from planted_bugs import BUGS, NOTHING, Bug
@@ -60,9 +61,10 @@ def main() -> int:
     chosen = spread(asked.count)
     if asked.only:
         chosen = [bug for bug in BUGS if asked.only in bug.name]
-    with ThreadPoolExecutor(asked.jobs) as pool:
-        nothing = pool.submit(hunt, NOTHING, min(HISTORIES_OF_NOTHING, asked.histories))
-        hunts = list(pool.map(lambda bug: hunt(bug, asked.histories), chosen))
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(asked.jobs) as pool:
+        copies = plant_all((NOTHING, *chosen), Path(folder))
+        nothing = pool.submit(hunt, NOTHING, copies[0], min(HISTORIES_OF_NOTHING, asked.histories))
+        hunts = list(pool.map(hunt, chosen, copies[1:], repeat(asked.histories)))
     for one in hunts:
         print(f"{one.bug.name:64} {one.invariant or 'LIVES':6} {one.histories:6}")
     found = [one for one in hunts if one.invariant]
@@ -92,27 +94,16 @@ def spread(count: int | None) -> list[Bug]:
     return [quick[at * len(quick) // count] for at in range(count)]
 
 
-def hunt(bug: Bug, histories_max: int) -> Hunt:
-    """History after history on a copy with the bug in it, until an invariant is broken."""
-    with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder) / "contraflow"
-        shutil.copytree(SOURCE, source, ignore=shutil.ignore_patterns("__pycache__"))
-        plant(bug, source)
-        hunted = subprocess.run(
-            [sys.executable, "-c", HUNT, str(histories_max), str(FOUND), folder],
-            env=os.environ | {"PYTHONPATH": folder},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    said = hunted.stdout.strip() or hunted.stderr.strip()
-    invariant, histories = "", histories_max
-    if hunted.stdout:
-        name, seen, _ = hunted.stdout.split(" ", 2)
-        histories = int(seen)
-        invariant = name if hunted.returncode == FOUND else ""
-    print(f"{bug.name}: {said[:160] or f'{histories} histories, and it lives'}", file=sys.stderr)
-    return Hunt(bug, invariant, histories, said)
+def plant_all(bugs: Sequence[Bug], folder: Path) -> list[Path]:
+    """A copy for each, all made before the first hunt: the source may be worked on meanwhile."""
+    copies = []
+    for at, bug in enumerate(bugs):
+        copy = folder / str(at)
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(SOURCE, copy / SOURCE.name, ignore=ignored)
+        plant(bug, copy / SOURCE.name)
+        copies.append(copy)
+    return copies
 
 
 def plant(bug: Bug, source: Path) -> None:
@@ -121,6 +112,25 @@ def plant(bug: Bug, source: Path) -> None:
         text = path.read_text(encoding="utf-8")
         assert text.count(patch.old) == 1, f"a patch of '{bug.name}' no longer fits: {patch}"
         path.write_text(text.replace(patch.old, patch.new), encoding="utf-8")
+
+
+def hunt(bug: Bug, copy: Path, histories_max: int) -> Hunt:
+    """History after history on a copy with the bug in it, until an invariant is broken."""
+    hunted = subprocess.run(
+        [sys.executable, "-c", HUNT, str(histories_max), str(FOUND), str(copy)],
+        env=os.environ | {"PYTHONPATH": str(copy)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = hunted.stdout.strip() or hunted.stderr.strip()
+    invariant, histories = "", histories_max
+    if hunted.stdout:
+        name, seen, _ = hunted.stdout.split(" ", 2)
+        histories = int(seen)
+        invariant = name if hunted.returncode == FOUND else ""
+    print(f"{bug.name}: {said[:160] or f'{histories} histories, and it lives'}", file=sys.stderr)
+    return Hunt(bug, invariant, histories, said)
 
 
 if __name__ == "__main__":

@@ -519,7 +519,8 @@ OF_FACTS = (
         (
             "domain/decide/fact.py",
             "    if applied is None:\n        return keep(snapshot, command)\n",
-            "    if applied is None:\n        return Accepted(facts=(_notice(snapshot, command),))\n",
+            "    if applied is None:\n"
+            "        return Accepted(facts=(_notice(snapshot, command),))\n",
         ),
     ),
     bug(

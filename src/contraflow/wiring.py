@@ -33,6 +33,7 @@ from contraflow.outside.local_bank import LocalBank
 from contraflow.settings import Settings
 from contraflow.store import Store, Views
 from contraflow.store.sqlite import file_of, open_store
+from contraflow.store.sqlite_trouble import in_our_words
 from contraflow.store.sqlite_views import open_views
 from contraflow.wire.exchange import Notice, header
 from contraflow.wire.sandbox import CARD, LINE, RAIL
@@ -211,6 +212,8 @@ def effects_at_bank(database: str) -> list[Effect] | None:
     """None if there is no such bank."""
     if not Path(f"{database}.bank").exists():
         return None
+    with in_our_words():
+        bank = open_bank(database)
     return [
         Effect(
             number=number,
@@ -220,7 +223,7 @@ def effects_at_bank(database: str) -> list[Effect] | None:
             times=order.times,
             has_bounced=order.bounced,
         )
-        for number, order in open_bank(database).effects().items()
+        for number, order in bank.effects().items()
     ]
 
 

@@ -195,6 +195,9 @@ def test_a_healthy_database_is_ok(shell: Any, page: Any, captured: Any) -> None:
 
     assert told == {
         "ok": True,
+        "attention": 0,
+        "cases": 0,
+        "holds": [],
         "findings": [],
         "unresolved": 1,
         "payments": 1,

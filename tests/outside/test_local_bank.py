@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from contraflow.errors import LeaveByMissed, ReplyLost, StoreUnwritable
+from contraflow.errors import LeaveByMissed, ReplyLost
 from contraflow.outside.bank import Bank
 from contraflow.outside.bank_book import MemoryBook
 from contraflow.outside.local_bank import SILENCE_MS, LocalBank

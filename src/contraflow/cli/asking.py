@@ -51,6 +51,7 @@ from contraflow.wire import canonical
 
 K = TypeVar("K", bound=Keyed)
 CREATING = (CreatePayment, RecordPayment, SwitchHold)  # They may make a new database.
+FRESH = "auto-"  # Begins a key that nobody chose.
 UNASKED = ("key", "fingerprint", "line", "timing")  # No part of what is asked for.
 
 
@@ -71,7 +72,7 @@ class Reply(Struct, frozen=True, kw_only=True):
 
 
 def key_of(place: Place, key: str | None) -> str:
-    return fields.own_key(place.tenant, wiring.fresh_key() if key is None else key)
+    return fields.own_key(place.tenant, f"{FRESH}{wiring.fresh_key()}" if key is None else key)
 
 
 def timing_of(wait: int | None) -> Timing:
@@ -116,6 +117,10 @@ def told_by_engine(place: Place, command: ClientCommand, wait: int | None) -> An
 
     if not isinstance(command, CREATING):
         wiring.refuse_missing(place.settings)
+    key = name_of(command.key)
+    if key.startswith(FRESH):
+        # Told before it is used: whoever is cut off can ask again, and is not paid twice.
+        typer.echo(f"key {key}", err=True)
     if wait is None:
         return wiring.run(place.settings, work, start=start_intake)
     with paper.progress("waiting for its end", total=None, is_quiet=place.as_json):

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import Progress
 
 from contraflow import wiring
 from contraflow.cli import paper
@@ -79,10 +78,9 @@ def run(place: Place, shopping: list[Purchase]) -> tuple[Contents, Metrics, Wind
         finally:
             views.close()
 
-    async def sell(embedded: wiring.Embedded, views: Views, bar: Progress) -> None:
+    async def sell(embedded: wiring.Embedded, views: Views, bar: paper.Bar) -> None:
         shop = Shop(embedded, views, place.tenant)
-        [task] = bar.task_ids
-        await shop.sell_all(shopping, lambda: bar.update(task, advance=1))
+        await shop.sell_all(shopping, lambda: bar.update(advance=1))
         await shop.close(list(views.contents().instructions))
 
     return wiring.run(place.settings, work)
@@ -116,5 +114,4 @@ def print_all(
     ]
     paper.print_table("What became of it", ("", *ENDS), rows)
     print_metrics(window, measured)
-    paper.print_line(f"cases for the operator, with evidence: {len(contents.cases)}")
     print_examination(examined)

@@ -27,6 +27,9 @@ HAPPENED = frozenset({State.SUCCEEDED, State.BOUNCED})
 class Examination(Struct, frozen=True, kw_only=True):
     findings: tuple[Finding, ...]
     unresolved: int  # Instructions that are neither final nor with an operator.
+    attention: int  # Instructions that wait for an operator's decision.
+    cases: int  # Open ones of every other kind.
+    holds: tuple[str, ...]  # Scopes in which nothing is sent.
     payments: int
     instructions: int
     events: int
@@ -53,17 +56,16 @@ def doctor(
 def examine(place: Place) -> Examination:
     """Also beside a running engine: the bank is read before and after our own book is."""
     with paper.progress("reading", total=4, is_quiet=place.as_json) as bar:
-        [task] = bar.task_ids
         before = effects_of(place)
         with reading(place) as views:
             damage = views.damage()
             if damage:
                 return damaged(damage)
-            bar.update(task, advance=1)
-            contents = views.contents()
-            bar.update(task, advance=1, description="checking")
+            bar.update(advance=1)
+            contents, holds = views.contents(), tuple(views.holds())
+            bar.update(advance=1, description="checking")
         findings = audit(contents)
-        bar.update(task, advance=1, description="comparing")
+        bar.update(advance=1, description="comparing")
         after = effects_of(place)
         if before is not None and after is not None:
             findings += compare(contents, before, after)
@@ -71,6 +73,9 @@ def examine(place: Place) -> Examination:
     return Examination(
         findings=tuple(findings),
         unresolved=len(open_ones),
+        attention=sum(i.state is State.ATTENTION for i in contents.instructions.values()),
+        cases=sum(case.closed_at is None for case in contents.cases.values()),
+        holds=holds,
         payments=len(contents.payments),
         instructions=len(contents.instructions),
         events=len(contents.events),
@@ -83,6 +88,9 @@ def damaged(damage: Iterable[str]) -> Examination:
     return Examination(
         findings=tuple(("file", detail) for detail in damage),
         unresolved=0,
+        attention=0,
+        cases=0,
+        holds=(),
         payments=0,
         instructions=0,
         events=0,
@@ -148,6 +156,11 @@ def print_examination(examined: Examination) -> None:
     told = f"{examined.payments} payments, {examined.instructions} instructions"
     bank = "compared with the bank's book" if examined.is_compared else "there is no bank beside it"
     paper.print_line(f"{told}, {examined.events} events; {bank}")
+    for scope in examined.holds:
+        paper.print_line(f"on hold: {scope}")
+    if examined.attention or examined.cases:
+        waiting = f"{examined.attention} in attention, {examined.cases} other cases open"
+        paper.print_line(f"for an operator: {waiting} (contraflow attention list)")
     paper.print_line(f"unresolved: {examined.unresolved}")
     verdict = ", ".join(f"{count} of {name}" for name, count in counted.items())
     paper.print_line(f"doctor: {verdict or 'ok'}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Protocol
 
 import msgspec
 from rich.console import Console
@@ -14,6 +15,7 @@ from rich.table import Table
 from contraflow.engine.views import AMOUNTS, CaseView, InstructionView, MoneyView, PaymentView
 
 Rows = Sequence[Sequence[object]]
+TENTHS = 10
 WIDE = 240  # Columns of what no person watches, so that no id is broken in two.
 
 
@@ -88,12 +90,54 @@ def print_cases(cases: Sequence[CaseView]) -> None:
     )
 
 
+class Bar(Protocol):
+    """What is told of long work while it goes on."""
+
+    def update(self, *, advance: float = 0, description: str | None = None) -> None: ...
+
+
+class DrawnBar:
+    """For a person who watches."""
+
+    def __init__(self, progress: Progress, what: str, total: float | None) -> None:
+        self._progress, self._task = progress, progress.add_task(what, total=total)
+
+    def update(self, *, advance: float = 0, description: str | None = None) -> None:
+        self._progress.update(self._task, advance=advance, description=description)
+
+
+class WrittenBar:
+    """For a log: a line at every tenth of what is counted, and none of what is not."""
+
+    def __init__(self, what: str, total: float | None) -> None:
+        self._what, self._total = what, total if total is not None and total >= TENTHS else None
+        self._done, self._told = 0.0, 0
+
+    def update(self, *, advance: float = 0, description: str | None = None) -> None:
+        self._what = description or self._what
+        self._done += advance
+        tenths = int(self._done * TENTHS // self._total) if self._total else 0
+        if tenths > self._told:
+            self._told = tenths
+            sys.stderr.write(f"{self._what}: {self._done:.0f} of {self._total:.0f}\n")
+            sys.stderr.flush()
+
+
+class NoBar:
+    """For a program, which reads what comes at the end."""
+
+    def update(self, *, advance: float = 0, description: str | None = None) -> None: ...
+
+
 @contextmanager
-def progress(what: str, *, total: float | None, is_quiet: bool) -> Iterator[Progress]:
-    """On the error stream, and only for a person who watches."""
+def progress(what: str, *, total: float | None, is_quiet: bool) -> Iterator[Bar]:
+    """On the error stream."""
     console = Console(stderr=True, markup=False, emoji=False)
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    is_off = is_quiet or not console.is_terminal
-    with Progress(*columns, console=console, transient=True, disable=is_off) as bar:
-        bar.add_task(what, total=total)
-        yield bar
+    if is_quiet:
+        yield NoBar()
+    elif not console.is_terminal:
+        yield WrittenBar(what, total)
+    else:
+        columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=console, transient=True) as drawn:
+            yield DrawnBar(drawn, what, total)

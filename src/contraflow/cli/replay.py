@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
+from contraflow.cli import paper
 from contraflow.simulation.replay import replay_file, replay_settings
 from contraflow.simulation.replay_rows import read_rows
 
@@ -28,13 +27,12 @@ def replay(
     Killed and started again it goes on; on a database that has seen the whole file it changes
     nothing and prints the same.
     """
-    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, transient=True, disable=not sys.stderr.isatty()) as progress:
-        task = progress.add_task("rows", total=len(read_rows(file)))
+    total = len(read_rows(file))
+    with paper.progress("rows", total=total, is_quiet=as_json) as bar:
         totals = replay_file(
             file,
             replay_settings(db, tenant),
-            on_row=lambda count: progress.advance(task, count),
+            on_row=lambda count: bar.update(advance=count),
             fresh_cursor=fresh_cursor,
         )
     if as_json:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import Annotated
 
 import msgspec
 import typer
-from rich.progress import Progress
 
+from contraflow.cli import paper
 from contraflow.simulation.many import Report, run_many
 from contraflow.simulation.run import run
 
@@ -33,11 +32,10 @@ def simulate(
         return
     first, end = parse_seeds(seeds)
     begun, total = time.monotonic(), Report()
-    with Progress(transient=True, disable=not sys.stderr.isatty()) as progress:
-        task = progress.add_task("histories", total=end - first)
+    with paper.progress("histories", total=end - first, is_quiet=False) as bar:
         for report in run_many(first, end, jobs=jobs):
             total.add(report)
-            progress.advance(task, report.histories)
+            bar.update(advance=report.histories)
     show(total, total.as_json(time.monotonic() - begun), as_json=as_json)
     raise typer.Exit(1 if total.violations or total.missing() else 0)
 

@@ -15,6 +15,18 @@ from contraflow.errors import ErrorCode
 PATIENCE_MS = 5_000  # A caller who waits longer than this is better told where to look.
 
 
+# Of a channel that the settings do not name.
+UNSERVED = Terms(
+    kinds=frozenset(),
+    same_number_again=False,
+    not_found_is_proof=False,
+    dead_after_ms=0,
+    attention_after_ms=0,
+    is_final_at_once=False,
+    windows={},
+)
+
+
 class Option(Struct, frozen=True, kw_only=True):
     """One action. `until` is milliseconds UTC, None without a limit; amounts are minor units."""
 
@@ -37,7 +49,7 @@ class Options(Struct, frozen=True, kw_only=True):
 
 def options_for(payment: Payment, policy: Policy, *, now: int, usual_ms: int | None) -> Options:
     """`usual_ms` is the channel's measured median from request to end, None if not known."""
-    terms = policy.terms[payment.channel]
+    terms = policy.terms.get(payment.channel, UNSERVED)
     is_prompt = terms.is_final_at_once and (usual_ms is None or usual_ms <= PATIENCE_MS)
     timing = Timing.SYNCHRONOUS if is_prompt else Timing.ASYNCHRONOUS
     options = tuple(

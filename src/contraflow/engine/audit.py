@@ -40,7 +40,10 @@ DECODER = msgspec.json.Decoder(EventBody)
 
 def audit(contents: Contents) -> list[Finding]:
     """Everything that is wrong; empty where all is well."""
-    bodies = [DECODER.decode(body) for _, _, _, body in contents.events]
+    try:
+        bodies = [DECODER.decode(body) for _, _, _, body in contents.events]
+    except msgspec.DecodeError as error:
+        return [("I15", f"an event cannot be read: {error}")]
     return [
         *check_payments(contents),
         *check_numbers(contents),

@@ -9,7 +9,7 @@ from contraflow.domain.commands import RequestReversal
 from contraflow.domain.decide.reversal import decide_reversal
 from contraflow.domain.decision import NO_OBJECTION, Answer, Decision
 from contraflow.domain.ids import instruction_id_for, policy_key
-from contraflow.domain.instruction import Instruction
+from contraflow.domain.instruction import Instruction, Waiting
 from contraflow.domain.policy import Policy
 from contraflow.domain.snapshot import Snapshot
 from contraflow.engine.bell import Bell
@@ -50,7 +50,7 @@ async def rest(parts: Parts, views: Views, ids: Iterable[str], within_ms: int) -
 
 def is_settled(views: Views, instruction: Instruction) -> bool:
     """At rest, and if it came too late to cancel, our policy has decided what follows."""
-    if instruction.state not in AT_REST:
+    if instruction.state not in AT_REST or instruction.waiting is Waiting.REDIRECT:
         return False
     return not came_too_late(instruction) or views.receipt(successor_key(instruction)) is not None
 

@@ -213,6 +213,7 @@ def leg_view(kind: str, minor: int, currency: str) -> LegView:
 def case_views(views: Views, tenant: str) -> list[CaseView]:
     """The operator's queue of a tenant, and the facts that name no payment and so no tenant."""
     own = [_attention_view(instruction) for instruction in views.in_attention(tenant)]
+    own += [_review_view(instruction) for instruction in views.in_review(tenant)]
     cases = [
         _case_view(case, tenant)
         for case in views.open_cases()
@@ -234,6 +235,17 @@ def _attention_view(instruction: Instruction) -> CaseView:
         opened_at=None if until is None else time_text(until - CASE_DEADLINE_MS),
         deadline_at=_time_or_none(until),
         detail=instruction.failure,
+    )
+
+
+def _review_view(instruction: Instruction) -> CaseView:
+    return CaseView(
+        id=name_of(instruction.instruction_id),
+        kind="review",
+        about=f"{instruction.kind} of {name_of(instruction.payment_id)}",
+        opened_at=time_text(instruction.requested_at),
+        deadline_at=_time_or_none(instruction.deadline_at),
+        detail="release or reject it; at its deadline it expires",
     )
 
 

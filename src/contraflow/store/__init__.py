@@ -190,6 +190,10 @@ class Views(Protocol):
         """What waits for a person's decision, the nearest deadline first; of all without a name."""
         ...
 
+    def in_review(self, tenant: str = "") -> list[Instruction]:
+        """What is held until a person releases or rejects it, the nearest deadline first."""
+        ...
+
     def open_cases(self, tenant: str = "") -> list[Case]:
         """The nearest deadline first. Facts that name no payment are in nobody's list but all's."""
         ...

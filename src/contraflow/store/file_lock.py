@@ -32,6 +32,12 @@ def lock_file(database: Path) -> FileLock:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
+        holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip() or "unknown"
         os.close(descriptor)
-        raise DatabaseInUse(f"{database}: another process works on it (database_in_use)") from None
+        raise DatabaseInUse(
+            f"{database}: process {holder} works on it (database_in_use); stop that one first, "
+            "or wait until it has ended: what only reads goes on"
+        ) from None
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
     return FileLock(descriptor)

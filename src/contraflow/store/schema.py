@@ -46,6 +46,8 @@ def migrate(
     Raises SchemaUnknown if the database knows more than we do, or knows a file otherwise.
     """
     applied = applied_to(connection)
+    if not applied and connection.execute(sql.HAS_TABLES).get is not None:
+        raise SchemaUnknown("this is another program's database")
     for migration in migrations:
         known = applied.pop(migration.number, None)
         if known is None:

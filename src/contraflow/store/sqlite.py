@@ -42,6 +42,8 @@ def open_store(place: str | Path, clock: Callable[[], int]) -> SqliteStore:
     lock = None if file is None else lock_file(file)
     try:
         with in_our_words():
+            if file is not None and not file.exists():
+                file.touch(mode=0o600)  # It names payers and amounts.
             connection = connect(place)
             migrate(connection, now=clock())
             return SqliteStore(connection, clock, lock=lock)

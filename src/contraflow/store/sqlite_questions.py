@@ -27,6 +27,12 @@ WHERE state = 'attention'
   AND (?1 = '' OR instruction_id > ?1 || '/' AND instruction_id < ?1 || '0')
 ORDER BY deadline_at, instruction_id
 """
+IN_REVIEW = """
+SELECT * FROM instruction
+WHERE state = 'held' AND waiting = 'review'
+  AND (?1 = '' OR instruction_id > ?1 || '/' AND instruction_id < ?1 || '0')
+ORDER BY deadline_at, instruction_id
+"""
 OPEN_CASES = """
 SELECT * FROM operator_case
 WHERE closed_at IS NULL

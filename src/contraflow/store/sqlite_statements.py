@@ -22,6 +22,7 @@ BEGIN = "BEGIN IMMEDIATE"
 COMMIT = "COMMIT"
 ROLLBACK = "ROLLBACK"
 
+HAS_TABLES = "SELECT 1 FROM sqlite_schema LIMIT 1"
 HAS_MIGRATIONS = "SELECT 1 FROM sqlite_schema WHERE name = 'migration'"
 APPLIED = "SELECT number, sha256 FROM migration ORDER BY number"
 INSERT_MIGRATION = "INSERT INTO migration VALUES (?, ?, ?, ?)"

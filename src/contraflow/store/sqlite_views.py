@@ -72,6 +72,10 @@ class SqliteViews:
         """What waits for a person's decision, the nearest deadline first; of all without a name."""
         return list(instructions_of(self._rows(ask.IN_ATTENTION, tenant)).values())
 
+    def in_review(self, tenant: str = "") -> list[Instruction]:
+        """Held for a person, the nearest deadline first."""
+        return list(instructions_of(self._rows(ask.IN_REVIEW, tenant)).values())
+
     def open_cases(self, tenant: str = "") -> list[Case]:
         """The nearest deadline first. Facts that name no payment are in nobody's list but all's."""
         return list(cases_of(self._rows(ask.OPEN_CASES, tenant)).values())
