@@ -29,7 +29,7 @@ from contraflow.errors import (
 from contraflow.outside.virtual_time import VirtualTime
 from contraflow.settings import ChannelSettings, Settings
 from contraflow.wire import sandbox
-from contraflow.wire.sandbox import RAIL, Line, Telling
+from contraflow.wire.sandbox import CARD, RAIL, Line, Telling
 
 KEY = "5a" * 32
 IN_MEMORY = "file:/wiring?vfs=memdb"
@@ -331,6 +331,32 @@ def test_a_notice_goes_to_the_channel_of_its_line_or_nowhere(settings: Settings)
     only_card = {"sandbox": settings.channels["sandbox"]}
     assert told(settings) == ["sandbox_rail"]
     assert told(replace(settings, channels=only_card)) == []
+
+
+def test_a_notice_that_cannot_be_written_now_is_not_acknowledged(settings: Settings) -> None:
+    house = embedded(settings)
+    line = Line(CARD, sandbox.key_of(house.bank.key_text))
+    telling = Telling(
+        event="e1", type="payment.expired", payment="main/x", minor=0, currency="GBP", at=1
+    )
+    lines, notice = wiring.lines_at_bank(settings), sandbox.notice_of(line, telling)
+    heard: list[bool] = []
+
+    async def tell() -> None:
+        heard.append(await wiring.deliver(house.parts, lines, notice))
+
+    for answer in (Accepted(), StoreUnwritable()):
+        house.parts.runtime.spawn(tell())
+        house.parts.runtime.run_to(1_000)
+        ticket = house.parts.intake.first.pop().ticket
+        if isinstance(answer, StoreUnwritable):
+            ticket.set_exception(answer)
+        else:
+            ticket.set_result(answer)
+        house.parts.runtime.run_to(1_000)
+    house.close()
+
+    assert heard == [True, False]
 
 
 def test_the_scripts_of_the_sandbox_leave_out_what_no_engine_can_undo() -> None:

@@ -21,14 +21,16 @@ from house import (
 )
 
 from contraflow.domain import commands as c
+from contraflow.domain import outcome as said
 from contraflow.domain.cases import CaseKind
 from contraflow.domain.commands import Command, RequestRefund, RequestReversal
 from contraflow.domain.lifecycle import State
 from contraflow.domain.money import Money
-from contraflow.domain.observation import Captured, Observation
+from contraflow.domain.observation import Answered, Captured, Observation
 from contraflow.domain.snapshot import Snapshot
 from contraflow.engine.barriers import objects_of
 from contraflow.engine.intake import Waiting, submit
+from contraflow.engine.limits import CAREFUL_COMMITS
 from contraflow.errors import ErrorCode, StoreUnwritable
 from contraflow.store import Commit, Loaded
 from contraflow.store.sqlite import SqliteStore
@@ -362,3 +364,109 @@ def test_a_request_about_a_channel_that_is_no_longer_configured_stops_nobody(
     refused(house.ask(refund_of("main/pay_1", 1)))
 
     accepted(house.ask(refund_of("main/pay_2", 1)))
+
+
+def test_a_person_may_decide_about_an_instruction_whose_channel_is_gone(build: Build) -> None:
+    house = build().start()
+    house.paid(channel="sandbox_rail", script="wrong_amount")
+    refund = house.refund()
+    house.run_until(State.ATTENTION, refund)
+    house.settings = type(house.settings)(
+        sinks=(), channels={"sandbox": house.settings.channels["sandbox"]}
+    )
+    house.restart()
+    again, done = (
+        keyed(c.ResolveCase, object_id=refund, resolution=resolution, evidence="a letter")
+        for resolution in (c.Resolution.REDIRECT, c.Resolution.SUCCEEDED)
+    )
+
+    assert refused(house.ask(again)).code is ErrorCode.CHANNEL_UNABLE
+    accepted(house.ask(done))
+    assert house.instruction(refund).state is State.SUCCEEDED
+
+
+# Suspicion
+
+
+def test_what_went_well_for_long_is_under_no_suspicion_any_more(two: House) -> None:
+    fail(two, refund_of("main/pay_1", 7))
+    two.restart()
+    for _ in range(CAREFUL_COMMITS - 1):
+        two.ask(keyed(c.SwitchHold, scope="all", is_on=False))
+    assert suspects(two) == {"main/pay_1": 1}
+    two.ask(keyed(c.SwitchHold, scope="all", is_on=False))
+    ill = Ill(two.store)
+    two.parts.store = ill
+    all_at_once(two, *(recorded(f"main/pay_{n}") for n in range(5, 15)))
+    two.run_for(1)
+
+    assert suspects(two) == {}
+    assert max(ill.sizes) > 5
+
+
+def test_a_disk_that_is_full_when_suspicion_is_dropped_stops_nobody(two: House) -> None:
+    class Full(Ill):
+        async def clear_suspects(self) -> None:
+            raise StoreUnwritable
+
+    fail(two, refund_of("main/pay_1", 7))
+    two.crash()
+    two.parts.store = Full(two.store)
+    two.start()
+    for _ in range(CAREFUL_COMMITS + 1):
+        two.ask(keyed(c.SwitchHold, scope="all", is_on=False))
+
+    accepted(two.ask(refund_of("main/pay_2", 7)))
+
+
+class Poisoned(Ill):
+    """It fails our checks whenever a channel's answer about this number is in the batch."""
+
+    number = ""
+
+    async def commit(self, commands: Sequence[Command], plan: Callable[[Loaded], Commit]) -> Commit:
+        for command in commands:
+            if isinstance(command, c.RecordFact) and self.number in objects_of(command):
+                return await self.store.commit([command], lambda loaded: noting(plan, loaded))
+        return await super().commit(commands, plan)
+
+
+def noting(plan: Callable[[Loaded], Commit], loaded: Loaded) -> Commit:
+    """As planned if the number is set aside; otherwise our code is wrong about it."""
+    commit = plan(loaded)
+    if commit.instructions:
+        raise AssertionError("planted")
+    return commit
+
+
+def test_a_channels_answer_that_fails_our_checks_is_kept_the_third_time(house: House) -> None:
+    house.paid(script="accept_then_succeed")
+    house.paid("pay_2")
+    refund = house.refund()
+    house.run_for(1)
+    number = house.instruction(refund).number
+    succeeded = said.Succeeded(Money(400, "GBP"), "main/pay_1", evidence=SIGNED)
+    told = c.RecordFact(
+        channel="sandbox", observation=Observation("e1", Answered(number, succeeded), SIGNED)
+    )
+    for _ in range(2):
+        house.crash()
+        house.parts.store = poisoned(house, number)
+        house.start()
+        all_at_once(house, told)
+        with pytest.raises(AssertionError, match="planted"):
+            house.run_for(0)
+    house.crash()
+    house.parts.store = poisoned(house, number)
+    house.start()
+    accepted(house.ask(told))
+    kinds = {case.kind: case.object_id for case in house.views.open_cases()}
+
+    assert kinds == {CaseKind.QUARANTINED: number, CaseKind.PARKED_FACT: number}
+    accepted(house.ask(refund_of("main/pay_2", 1)))
+
+
+def poisoned(house: House, number: str) -> Poisoned:
+    store = Poisoned(house.store)
+    store.number = number
+    return store

@@ -126,6 +126,19 @@ def test_a_close_that_comes_too_late_leaves_the_payment_paid(house: House) -> No
     assert house.payment().state is PaymentState.CAPTURED
 
 
+def test_what_our_policy_cannot_have_is_shown_to_a_person(house: House) -> None:
+    """The rail knows no close: the payment is not asked to be closed again and again."""
+    until = house.runtime.now() + 200
+    house.ask(created(script="accept_then_succeed", channel="sandbox_rail", expires_at=until))
+    house.run_for(300)
+    [case] = house.views.open_cases()
+
+    assert case.object_id == "main/pay_1"
+    assert "channel_unable" in case.detail
+    house.run_for(HOUR_MS)
+    assert house.payment().state is PaymentState.CAPTURED
+
+
 def test_an_expiry_is_asked_for_once(house: House) -> None:
     house.road.blocked.add("sandbox")
     house.ask(created(expires_at=house.runtime.now() + 200))

@@ -10,6 +10,7 @@ import typer
 
 from contraflow.cli import paper
 from contraflow.simulation.many import Report, run_many
+from contraflow.simulation.pairs import impossible_seen
 from contraflow.simulation.run import run
 
 SHOWN_MAX = 10
@@ -37,7 +38,8 @@ def simulate(
             total.add(report)
             bar.update(advance=report.histories)
     show(total, total.as_json(time.monotonic() - begun), as_json=as_json)
-    raise typer.Exit(1 if total.violations or total.missing() else 0)
+    is_well = not (total.violations or total.missing() or impossible_seen(total.pairs))
+    raise typer.Exit(0 if is_well else 1)
 
 
 def parse_seeds(text: str) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from contraflow.domain.commands import Command, Keyed, Quarantine
 from contraflow.domain.decision import Accepted, Answer, Refused
@@ -99,7 +100,8 @@ async def set_aside_suspects(parts: Parts) -> bool:
 async def drop_suspicion(parts: Parts, careful: int) -> None:
     """What went well so often, one by one, is under no suspicion any more."""
     if careful == 0:
-        await parts.store.clear_suspects()
+        with suppress(StoreUnwritable):  # Then the next start is careful, too.
+            await parts.store.clear_suspects()
 
 
 async def dispatch_loop(parts: Parts) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from contraflow.errors import InvariantBroken
 from contraflow.simulation.faults import KINDS
-from contraflow.simulation.pairs import Pair, never_seen
+from contraflow.simulation.pairs import Pair, impossible_seen, never_seen
 from contraflow.simulation.run import run, run_canary
 from contraflow.simulation.unit import unit_s
 
@@ -64,6 +64,7 @@ class Report:
             "faults": dict(sorted(self.faults.items())),
             "faults_never_seen": self.missing(),
             "pairs_never_seen": never_seen(self.pairs),
+            "impossible_pairs_seen": impossible_seen(self.pairs),
             "trace_sha256": hashlib.sha256(b"".join(self.traces)).hexdigest(),
         }
 

@@ -13,10 +13,12 @@ Pair = tuple[str, State]
 NO_SUBJECT = "it is about no instruction"
 AT_SUBMISSION = "only a submission can meet it, and while one is under way it is `sent`"
 NOT_CALLED = "what was never sent is not talked about"
+NOTHING_TO_TELL = "a channel tells of what it does, and of this it is proven that it did nothing"
 NOT_DUE = "what is over is nobody's job, so no worker takes it"
 
 STATES = frozenset(State)
 NEVER_SENT = frozenset({State.HELD})
+NOT_DONE = frozenset({State.ACCEPTED, State.FAILED, State.WITHDRAWN})
 
 
 def _impossible() -> dict[Pair, str]:
@@ -34,6 +36,7 @@ def _impossible() -> dict[Pair, str]:
     exclude(about_nothing, STATES, NO_SUBJECT)
     exclude((*SCRIPTED.values(), Fault.LANDS_LATE), STATES - {State.SENT}, AT_SUBMISSION)
     exclude((*calls, *notices), NEVER_SENT, NOT_CALLED)
+    exclude(notices, NOT_DONE, NOTHING_TO_TELL)
     exclude((Fault.TWO_WORKERS,), FINAL, NOT_DUE)
     return pairs
 
@@ -43,4 +46,13 @@ EXPECTED = frozenset((fault, state) for fault in KINDS for state in State) - fro
 
 
 def never_seen(seen: Collection[Pair]) -> list[str]:
-    return sorted(f"{fault}/{state}" for fault, state in EXPECTED - frozenset(seen))
+    return named(EXPECTED - frozenset(seen))
+
+
+def impossible_seen(seen: Collection[Pair]) -> list[str]:
+    """What the list calls impossible, and happened: then the list is wrong."""
+    return named(frozenset(IMPOSSIBLE) & frozenset(seen))
+
+
+def named(pairs: Collection[Pair]) -> list[str]:
+    return sorted(f"{fault}/{state}" for fault, state in pairs)

@@ -25,8 +25,9 @@ def decide_resolution(snapshot: Snapshot, command: ResolveCase) -> Decision:
     if case is not None:
         return _close(snapshot, command, case)
     assert instruction is not None
-    terms = snapshot.policy.terms[instruction.channel]
-    if command.resolution is Resolution.REDIRECT and not terms.same_number_again:
+    terms = snapshot.policy.terms.get(instruction.channel)  # None: it is no longer configured.
+    is_safe = terms is not None and terms.same_number_again
+    if command.resolution is Resolution.REDIRECT and not is_safe:
         return Refused(ErrorCode.CHANNEL_UNABLE, "it could act twice")
     if instruction.state is not State.ATTENTION or command.resolution is Resolution.CLOSED:
         return Refused(ErrorCode.STATE_FORBIDS, instruction.state)
