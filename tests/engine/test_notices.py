@@ -227,10 +227,11 @@ def test_an_answer_does_not_touch_an_instruction_that_is_set_aside(house: House)
     refund = house.refund()
     house.run_for(1)
     set_aside(house, refund)
-    before = house.instruction(refund)
-    house.run_for(10_000)
+    before, turns = house.instruction(refund), house.runtime.turns
+    house.run_for(10 * PARKED_RETRY_MS)
 
     assert house.instruction(refund) == before
+    assert house.runtime.turns - turns < 10 * 20  # It is tried once a minute.
 
 
 def test_a_parked_fact_waits_while_its_payment_is_set_aside(house: House) -> None:

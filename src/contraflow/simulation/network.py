@@ -82,7 +82,8 @@ class HostileTransport:
         world = self.world
         await world.runtime.sleep(way)
         self.meet_again(ask, way)
-        if self.strike(Fault.UNREACHABLE, 0.05, ask):
+        is_worse = ask.payment in world.struck  # Troubles come in crowds.
+        if self.strike(Fault.UNREACHABLE, 0.12 if is_worse else 0.03, ask):
             raise ChannelUnreachable
         if world.store.now() > leave_by:
             raise LeaveByMissed
