@@ -1,4 +1,4 @@
-"""What must be true at the moment at which an attempt is marked as sent."""
+"""What must be true when an attempt is marked as sent, and when it is taken for unsent again."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from contraflow.domain import commands as c
 from contraflow.domain.decision import Accepted
 from contraflow.domain.ids import tenant_of
-from contraflow.domain.instruction import Instruction, Kind, Withdrawal
+from contraflow.domain.instruction import Instruction, Kind, Withdrawal, numbers_of
 from contraflow.domain.lifecycle import State
 from contraflow.errors import InvariantBroken
+from contraflow.outside.bank_scripts import Result
 from contraflow.simulation.surroundings import Surroundings
 from contraflow.store import Commit
 
@@ -17,12 +18,16 @@ WAIT_FOR_OTHERS = frozenset({Kind.CLOSE, Kind.VOID, Kind.CAPTURE})
 
 
 def check_marks(world: Surroundings, commands: Sequence[c.Command], commit: Commit) -> None:
-    """I7, I22, I26: `world` is still as it was before the commit."""
+    """I5, I7, I22, I26: `world` is still as it was before the commit."""
     for command, answer in zip(commands, commit.answers, strict=True):
         if isinstance(command, c.MarkSent) and isinstance(answer, Accepted):
             for instruction in answer.instructions:
                 if instruction.state is State.SENT:
                     check_mark(world, commit, instruction)
+    if not world.is_liar:
+        for instruction in commit.instructions:
+            if instruction.state is State.ACCEPTED and instruction.attempt:
+                check_unsent(world, instruction)
 
 
 def check_mark(world: Surroundings, commit: Commit, sent: Instruction) -> None:
@@ -39,3 +44,14 @@ def check_mark(world: Surroundings, commit: Commit, sent: Instruction) -> None:
             is_unknown = after.get(name, State.UNKNOWN) is State.UNKNOWN
             if payment_id == sent.payment_id and is_unknown:
                 raise InvariantBroken("I7", f"sent while {name} is unknown: {sent}")
+
+
+def check_unsent(world: Surroundings, instruction: Instruction) -> None:
+    """I5: nothing has happened and nothing is under way, for its owner may now have it back."""
+    orders = world.bank.orders()
+    for number in numbers_of(instruction):
+        order = orders.get(number)
+        if order is not None and (order.times or order.result is Result.PENDING):
+            raise InvariantBroken("I5", f"the bank has {order}, yet {instruction}")
+        if any(number.encode() in late.request.body for late in world.travelling):
+            raise InvariantBroken("I5", f"{number} is still travelling, yet {instruction}")
