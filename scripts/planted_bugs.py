@@ -360,8 +360,8 @@ OF_SENDING = (
         "an operator's redirect may act twice",
         (
             "domain/decide/case.py",
-            "if command.resolution is Resolution.REDIRECT and not terms.same_number_again:",
-            "if command.resolution is Resolution.REDIRECT and not terms.dead_after_ms:",
+            "is_safe = terms is not None and terms.same_number_again",
+            "is_safe = terms is not None",
         ),
     ),
     bug(

@@ -8,7 +8,8 @@ from contraflow.domain.observation import Observation
 from contraflow.domain.word import Word
 
 CASE_DEADLINE_MS = 3 * 24 * 3_600_000
-PARKED_RETRY_MS = 60_000  # How often a parked fact is tried again.
+PARKED_RETRY_MS = 60_000  # A parked fact is tried again so soon at first,
+PARKED_RETRY_MS_MAX = 6 * 3_600_000  # and at least so often later.
 
 
 class CaseKind(Word):

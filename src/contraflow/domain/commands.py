@@ -178,7 +178,7 @@ class RetryParked(Struct, frozen=True, kw_only=True, gc=False):
 
     channel: str
     observation: Observation
-    again_at: int
+    again_at: int  # Not before this time.
 
 
 class Quarantine(Struct, frozen=True, kw_only=True, gc=False):

@@ -39,7 +39,7 @@ def _instead(snapshot: Snapshot, command: c.Command, refused: Refused) -> Decisi
     if isinstance(command, c.RecordFact):
         return keep(snapshot, command)
     if isinstance(command, c.RetryParked):
-        return keep_on(command)
+        return keep_on(snapshot, command)
     return refused
 
 

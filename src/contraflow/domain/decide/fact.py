@@ -11,7 +11,14 @@ from contraflow.domain.booking import (
     book_refund_elsewhere,
     with_consequences,
 )
-from contraflow.domain.cases import PARKED_RETRY_MS, Case, CaseKind, Parked, open_case
+from contraflow.domain.cases import (
+    PARKED_RETRY_MS,
+    PARKED_RETRY_MS_MAX,
+    Case,
+    CaseKind,
+    Parked,
+    open_case,
+)
 from contraflow.domain.commands import RecordFact, RetryParked
 from contraflow.domain.decision import Accepted, Decision
 from contraflow.domain.events import CaseClosed, CaseOpened, PaymentMoved
@@ -48,7 +55,7 @@ def decide_parked(snapshot: Snapshot, command: RetryParked) -> Decision:
     told = command.observation
     applied = apply(snapshot, command.channel, told)
     if applied is None:
-        return keep_on(command)
+        return keep_on(snapshot, command)
     case = _case(snapshot, command.channel, told)
     if case.closed_at is not None:
         # Tried twice, or a person had closed it before.
@@ -143,9 +150,11 @@ def keep(snapshot: Snapshot, command: RecordFact) -> Accepted:
     return Accepted(facts=facts, cases=(case,), events=(CaseOpened(case),), parked=parked)
 
 
-def keep_on(command: RetryParked) -> Accepted:
-    """It waits for the next time."""
-    notice_id, again_at = notice_id_of(command), command.again_at
+def keep_on(snapshot: Snapshot, command: RetryParked) -> Accepted:
+    """It waits for the next time: the longer it waits, the rarer it is tried."""
+    opened_at = _case(snapshot, command.channel, command.observation).opened_at
+    wait_ms = min((snapshot.now - opened_at) // 4, PARKED_RETRY_MS_MAX)
+    notice_id, again_at = notice_id_of(command), max(command.again_at, snapshot.now + wait_ms)
     return Accepted(parked=Parked(notice_id, command.channel, command.observation, again_at))
 
 
