@@ -1,22 +1,31 @@
-"""Each fault meets each state, except for the pairs that are listed as impossible."""
+"""Each fault meets each state, except for the pairs that are listed, each with its reason."""
 
 import pytest
 
 from contraflow.domain.lifecycle import State
 from contraflow.simulation.faults import KINDS, Fault
-from contraflow.simulation.pairs import EXPECTED, IMPOSSIBLE, never_seen
+from contraflow.simulation.pairs import EXPECTED, IMPOSSIBLE, RARE, impossible_seen, never_seen
 from contraflow.simulation.run import run
 
 
-def test_every_pair_is_either_expected_or_impossible() -> None:
+def test_every_pair_is_expected_or_listed_once() -> None:
     every = {(kind, state) for kind in KINDS for state in State}
 
     assert set(IMPOSSIBLE) < every
-    assert every - set(IMPOSSIBLE) == EXPECTED
+    assert set(RARE) < every
+    assert not set(RARE) & set(IMPOSSIBLE)
+    assert every - set(IMPOSSIBLE) - set(RARE) == EXPECTED
 
 
-def test_every_impossible_pair_has_its_reason() -> None:
-    assert all(reason.strip() and not reason.endswith(".") for reason in IMPOSSIBLE.values())
+def test_what_should_be_impossible_and_happened_is_named() -> None:
+    assert impossible_seen(EXPECTED) == []
+    assert impossible_seen({("two_workers", State.FAILED)}) == ["two_workers/failed"]
+
+
+def test_every_listed_pair_has_its_reason() -> None:
+    reasons = {*IMPOSSIBLE.values(), *RARE.values()}
+
+    assert all(len(reason) > 20 and not reason.endswith(".") for reason in reasons)
 
 
 def test_every_state_is_expected_to_meet_something() -> None:
