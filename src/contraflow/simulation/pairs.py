@@ -13,12 +13,11 @@ Pair = tuple[str, State]
 NO_SUBJECT = "it is about no instruction"
 AT_SUBMISSION = "only a submission can meet it, and nobody else touches it before its first byte"
 NOT_CALLED = "what was never sent is not talked about"
-IN_CALL = "a call ends before its lease does, and nobody else proves an attempt idle before that"
 NOTHING_TO_TELL = "a channel tells of what it does, and of this it is proven that it did nothing"
 NOT_DUE = "what is over is nobody's job, so no worker takes it"
 BY_NOTICE = "only by a notice in the moments between a second mark and its first byte"
 BY_PERSON = "only by a person who decides in the moments of a call"
-BY_PAUSE = "only by a worker that sleeps past its lease, while another is told to come later"
+BY_PAUSE = "only by a worker that sleeps past its lease, while another one goes on"
 
 STATES = frozenset(State)
 NEVER_SENT = frozenset({State.HELD})
@@ -43,7 +42,6 @@ IMPOSSIBLE: Mapping[Pair, str] = MappingProxyType(
     _of(ABOUT_NOTHING, STATES, NO_SUBJECT)
     | _of(SUBMISSIONS, STATES - TOLD - {State.SENT}, AT_SUBMISSION)
     | _of((*CALLS, *NOTICES), NEVER_SENT, NOT_CALLED)
-    | _of(LOSSES, {State.ACCEPTED, State.WITHDRAWN}, IN_CALL)
     | _of(NOTICES, NOT_DONE, NOTHING_TO_TELL)
     | _of((Fault.TWO_WORKERS,), FINAL, NOT_DUE)
 )
@@ -51,7 +49,8 @@ IMPOSSIBLE: Mapping[Pair, str] = MappingProxyType(
 RARE: Mapping[Pair, str] = MappingProxyType(
     _of(SUBMISSIONS, TOLD, BY_NOTICE)
     | _of(LOSSES, {State.FAILED}, BY_PERSON)
-    | _of((Fault.UNREACHABLE, Fault.PAUSED), {State.ACCEPTED}, BY_PAUSE)
+    | _of(LOSSES, {State.WITHDRAWN}, BY_PAUSE)
+    | _of(CALLS, {State.ACCEPTED}, BY_PAUSE)
 )
 EXPECTED = frozenset((fault, state) for fault in KINDS for state in State) - {*IMPOSSIBLE, *RARE}
 
