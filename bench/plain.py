@@ -140,6 +140,7 @@ def born(asked: RequestRefund, payment: Any, number: str) -> dict[str, Any]:
         "generation": 0,
         "withdrawal": "none",
         "waiting": "",
+        "fruitless": 0,
         "sequence": 1,
         "due_at": now,
         "lease": 0,
