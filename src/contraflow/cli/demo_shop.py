@@ -26,7 +26,6 @@ CHANNEL = "sandbox"
 FAULTY_SHARE = 9  # Of a hundred payments, for each group of faults.
 CLIENTS = 96
 PATIENCE_MS = 60_000
-SETTLING_MS = 1_500  # The longest that the bank's scripts have something to say afterwards.
 LATE = frozenset({"late_capture", "captured_first"})  # Faults that only a cancel meets.
 
 
