@@ -17,6 +17,8 @@ from same_rows import assert_same_rows
 from stopwatch import Took, timed
 from workload import live, policy
 
+from contraflow.outside.virtual_time import result_of
+
 Row = tuple[Any, ...]
 Writes = list[tuple[str, list[Row]]]  # A statement, and the rows that follow one another.
 
@@ -39,14 +41,14 @@ def spied(payments: Path, path: Path, numbers: Sequence[int]) -> Writes:
 
     store.connection.exec_trace = note
     live(store, policy(), numbers)
-    store.close()
+    result_of(store.close())
     return writes
 
 
 def run_floor(payments: Path, path: Path, writes: Writes, life_cycles: int) -> Took:
     store = copy_of(payments, path)
     took = timed(lambda: replay(store.connection, writes), life_cycles)
-    store.close()
+    result_of(store.close())
     return took
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from stopwatch import Took, timed
 from workload import frozen_clock, live, neighbour_of, payment_name, policy
 
+from contraflow.outside.virtual_time import result_of
 from contraflow.store.sqlite import open_store
 
 
@@ -20,5 +21,5 @@ def run_among(path: Path, payments: int, numbers: range) -> Took:
         lambda: live(store, rules, numbers, lambda number: drawn[neighbour_of(number)]),
         len(numbers),
     )
-    store.close()
+    result_of(store.close())
     return took

@@ -22,6 +22,8 @@ from stopwatch import Took, timed
 from unit import unit_s
 from workload import BATCH, live, policy
 
+from contraflow.outside.virtual_time import result_of
+
 TICK_S = 0.001  # The kernel may round it up.
 ROUNDS_MAX = 8
 SHOWN = 25
@@ -71,7 +73,7 @@ def sampled(folder: Path, life_cycles: int) -> Took:
     signal.setitimer(signal.ITIMER_PROF, TICK_S, TICK_S)
     took = timed(lambda: live(store, rules, range(life_cycles)), life_cycles)
     signal.setitimer(signal.ITIMER_PROF, 0)
-    store.close()
+    result_of(store.close())
     remove(path)
     return took
 

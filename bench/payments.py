@@ -14,6 +14,7 @@ from contraflow.domain.ids import qualified
 from contraflow.domain.lifecycle import PAYMENT_BIRTHS
 from contraflow.domain.money import Money
 from contraflow.domain.payment import Capturing, Payment
+from contraflow.outside.virtual_time import result_of
 from contraflow.store import sqlite_statements as sql
 from contraflow.store.sqlite import SqliteStore, open_store
 from contraflow.wire import canonical
@@ -47,7 +48,7 @@ def insert_payments(path: Path, count: int) -> None:
 def settle(store: SqliteStore) -> None:
     """Everything into the main file: it can be copied alone, and no arm pays for it later."""
     store.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-    store.close()
+    result_of(store.close())
 
 
 def copy_of(original: Path, path: Path) -> SqliteStore:

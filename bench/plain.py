@@ -18,6 +18,7 @@ from sqlalchemy.ext.declarative import DeferredReflection
 from sqlalchemy.orm import DeclarativeBase, Session
 from stopwatch import Took, timed
 from workload import (
+    LEASE_MS,
     LEAVE_WITHIN_MS,
     frozen_clock,
     is_repeated,
@@ -32,7 +33,7 @@ from workload import (
 from contraflow.domain.commands import RequestRefund
 from contraflow.domain.ids import number_for, tenant_of
 from contraflow.domain.money import Money
-from contraflow.engine.limits import LEASE_MS
+from contraflow.outside.virtual_time import result_of
 from contraflow.store import sqlite_statements as sql
 
 LENGTHS_APART_MAX = 0.15  # Its own JSON, of the same facts, is about as long.
@@ -72,7 +73,7 @@ class Account(Table):
 
 
 def run_plain(payments: Path, path: Path, numbers: Sequence[int]) -> Took:
-    copy_of(payments, path).close()
+    result_of(copy_of(payments, path).close())
     engine = create_engine(f"sqlite:///{path}")
     event.listen(engine, "connect", lambda raw, _: raw.executescript(sql.HARDEN))
     Table.prepare(engine)
@@ -262,7 +263,7 @@ def assert_plain_is_even(
     """The engine leaves the same rows; only their bodies are each one's own JSON."""
     store = copy_of(payments, path)
     live(store, policy(), numbers)
-    store.close()
+    result_of(store.close())
     assert_same_rows(path, by_plain, but=("position", "version", "body"))
     engine_bytes, plain_bytes = bytes_of_bodies(path), bytes_of_bodies(by_plain)
     assert abs(engine_bytes - plain_bytes) < LENGTHS_APART_MAX * engine_bytes

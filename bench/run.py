@@ -31,6 +31,8 @@ from stopwatch import Took, best, timed
 from unit import unit_s
 from workload import BATCH, live, policy
 
+from contraflow.outside.virtual_time import result_of
+
 RESULTS = Path(__file__).with_name("results")
 CLIENTS = 256
 FEW, MANY = 10_000, 1_000_000  # Payments that are present.
@@ -162,7 +164,7 @@ def note_writes(payments: Path, folder: Path, numbers: Sequence[int]) -> Writes:
 def run_engine(payments: Path, path: Path, numbers: Sequence[int]) -> Took:
     store, rules = copy_of(payments, path), policy()
     took = timed(lambda: live(store, rules, numbers), len(numbers))
-    store.close()
+    result_of(store.close())
     return took
 
 

@@ -13,7 +13,6 @@ from contraflow.domain.money import Money
 from contraflow.domain.outcome import Evidence, Proof, Succeeded
 from contraflow.domain.policy import Policy
 from contraflow.engine.commit import commit_batch
-from contraflow.engine.limits import LEASE_MS
 from contraflow.outside.event_loop import wall_clock_ms
 from contraflow.outside.virtual_time import result_of
 from contraflow.settings import Settings
@@ -30,6 +29,7 @@ REPEATED, REPEATED_LATER, SECOND = {1}, {21}, 19
 BATCH = 256  # Life cycles that go side by side.
 LEAVE_WITHIN_MS = 1_000
 AGAIN_MS = 10_000
+LEASE_MS = 60_000
 
 # All arms but the clients' live in one moment, so that equal work leaves equal rows behind.
 NOW = wall_clock_ms()

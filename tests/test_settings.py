@@ -8,7 +8,13 @@ import pytest
 
 from contraflow.domain.policy import LateCapture
 from contraflow.errors import SettingInvalid
-from contraflow.settings import ChannelSettings, Settings, read_settings
+from contraflow.settings import (
+    ChannelSettings,
+    Settings,
+    SinkSettings,
+    read_settings,
+    without_password,
+)
 
 
 @pytest.fixture
@@ -41,7 +47,11 @@ def test_every_setting_can_be_set(file: Path) -> None:
         database = "/var/lib/contraflow.db"
         tenant = "acme"
         risk_rules = ["many_partials"]
-        sinks = []
+        database_owner = "postgresql://owner@db/contraflow"
+        account_slot = 1023
+        door = "0.0.0.0:8000"
+        bank = "http://bank.test:9090"
+        reply_within_ms = 5000
         undo_window_s = 1800
         review_within_s = 60
         attempts_max = 3
@@ -49,6 +59,9 @@ def test_every_setting_can_be_set(file: Path) -> None:
         [channels.bank]
         plugin = "acme.channels.bank"
         credentials = { key = "00ff", line = "rail" }
+        [sinks.out]
+        plugin = "file"
+        options = { path = "/var/log/events" }
         """,
     )
 
@@ -56,7 +69,12 @@ def test_every_setting_can_be_set(file: Path) -> None:
         database="/var/lib/contraflow.db",
         tenant="acme",
         risk_rules=("many_partials",),
-        sinks=(),
+        database_owner="postgresql://owner@db/contraflow",
+        account_slot=1_023,
+        door="0.0.0.0:8000",
+        bank="http://bank.test:9090",
+        reply_within_ms=5_000,
+        sinks={"out": SinkSettings(plugin="file", options={"path": "/var/log/events"})},
         undo_window_s=1_800,
         review_within_s=60,
         attempts_max=3,
@@ -83,6 +101,20 @@ def test_every_setting_can_be_set(file: Path) -> None:
         ("attempts_max = 101", "attempts_max"),
         ('late_capture = "perhaps"', "late_capture"),
         ('sinks = "memory"', "sinks"),
+        ('sinks = ["memory"]', "sinks"),
+        ("[sinks.out]", "plugin"),
+        ('[sinks.out]\nplugin = "file"\npath = "x"', "path"),
+        ("account_slot = -1", "account_slot"),
+        ("account_slot = 1024", "account_slot"),
+        ("reply_within_ms = 999", "reply_within_ms"),
+        ("reply_within_ms = 60001", "reply_within_ms"),
+        ('tenant = "Main"', "tenant"),
+        ('tenant = ""', "tenant"),
+        ('tenant = "a/b"', "tenant"),
+        ('bank = "127.0.0.1:9090"', "bank"),
+        ('bank = "http://127.0.0.1:9090/sandbox"', "bank"),
+        ('door = "8080"', "door"),
+        ('door = "http://127.0.0.1:8080"', "door"),
         ("risk_rules = [1]", "risk_rules"),
         ("database = 1", "database"),
         ("undo_windows_s = 1", "undo_windows_s"),
@@ -98,7 +130,10 @@ def test_a_bad_setting_is_named(file: Path, text: str, name: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["undo_window_s = 0", "undo_window_s = 31622400", "attempts_max = 1", "attempts_max = 100"],
+    [
+        *("undo_window_s = 0", "undo_window_s = 31622400", "attempts_max = 1"),
+        *("attempts_max = 100", "reply_within_ms = 1000", "reply_within_ms = 60000"),
+    ],
 )
 def test_a_setting_at_its_limit_is_good(file: Path, text: str) -> None:
     name, _, value = text.partition(" = ")
@@ -122,6 +157,50 @@ def test_a_file_that_is_no_text_is_refused(file: Path) -> None:
         read_settings(file)
 
 
+# The environment
+
+
+def test_the_environment_goes_before_the_file(file: Path) -> None:
+    file.write_text('database = "of_the_file"\nattempts_max = 3\nbank = "http://file:1"')
+    environment = {
+        "CONTRAFLOW_DATABASE": "postgresql://writer@db/contraflow",
+        "CONTRAFLOW_DATABASE_OWNER": "postgresql://owner@db/contraflow",
+        "CONTRAFLOW_BANK": "http://bank.test:9090",
+        "CONTRAFLOW_DOOR": "127.0.0.1:8000",
+        "CONTRAFLOW_ACCOUNT_SLOT": "7",
+        "CONTRAFLOW_LATE_CAPTURE": "refund",
+        "CONTRAFLOW_SETTINGS": str(file),
+        "CONTRAFLOW_CHANNELS": "no table fits into one word",
+        "DATABASE": "not ours",
+    }
+
+    assert read_settings(file, environment) == Settings(
+        database="postgresql://writer@db/contraflow",
+        database_owner="postgresql://owner@db/contraflow",
+        bank="http://bank.test:9090",
+        door="127.0.0.1:8000",
+        account_slot=7,
+        attempts_max=3,
+        late_capture=LateCapture.REFUND,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("CONTRAFLOW_ACCOUNT_SLOT", "one"),
+        ("CONTRAFLOW_ACCOUNT_SLOT", ""),
+        ("CONTRAFLOW_LATE_CAPTURE", "perhaps"),
+        ("CONTRAFLOW_TENANT", "A"),
+        ("CONTRAFLOW_REPLY_WITHIN_MS", "5"),
+    ],
+)
+def test_a_bad_word_of_the_environment_is_named(name: str, text: str) -> None:
+    setting = name.removeprefix("CONTRAFLOW_")
+    with pytest.raises(SettingInvalid, match=f"(?i){setting}"):
+        read_settings(None, {name: text})
+
+
 # Secrets
 
 SECRET = "c0ffee" * 8
@@ -136,6 +215,35 @@ def test_a_secret_does_not_print(file: Path) -> None:
     for shown in (repr(settings), str(settings), f"{settings.channels}"):
         assert SECRET not in shown
         assert "***" in shown
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        (
+            "postgresql://writer:{0}@db:5432/contraflow",
+            "postgresql://writer:***@db:5432/contraflow",
+        ),
+        ("postgresql://writer:{0}:/@{0}@db/x", "postgresql://writer:***@db/x"),
+        ("postgresql:///x?user=writer&password={0}&port=1", "user=writer&password=***&port=1"),
+        ("postgresql:///x?sslpassword={0}", "sslpassword=***"),
+        ("postgresql://db:5432/x", "postgresql://db:5432/x"),
+        ("contraflow.db", "contraflow.db"),
+    ],
+)
+def test_the_password_of_a_database_does_not_print(address: str, shown: str) -> None:
+    address = address.format(SECRET)
+    settings = Settings(database=address, database_owner=address)
+    for text in (repr(settings), str(settings), without_password(address)):
+        assert SECRET not in text
+        assert shown in text
+
+
+def test_the_options_of_a_sink_do_not_print(file: Path) -> None:
+    settings = read(file, f'[sinks.out]\nplugin = "x"\noptions = {{ token = "{SECRET}" }}')
+
+    assert settings.sinks["out"].options == {"token": SECRET}
+    assert SECRET not in repr(settings)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ CORE = ("domain", "engine", "ledger", "evidence", "risk", "store")
 LIFECYCLE = SOURCE / "domain" / "lifecycle.py"
 
 # Folders of tests that mirror no package.
-SUITES = {"contract", "graveyard", "docs", "scripts", "bench"}
+SUITES = {"contract", "graveyard", "docs", "scripts", "bench", "crucible"}
 
 LINES_MAX = 400
 LINES_MEDIAN_MAX = 120

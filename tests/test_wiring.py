@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from contraflow import wiring
+from contraflow import banking, wiring
 from contraflow.channels import Action
 from contraflow.channels.sandbox import CARD_ABILITIES, RAIL_ABILITIES
 from contraflow.domain.commands import RecordPayment, RequestRefund
@@ -26,8 +26,10 @@ from contraflow.errors import (
     SettingInvalid,
     StoreUnwritable,
 )
-from contraflow.outside.virtual_time import VirtualTime
-from contraflow.settings import ChannelSettings, Settings
+from contraflow.outside.http_transport import HttpTransport
+from contraflow.outside.virtual_time import VirtualTime, result_of
+from contraflow.settings import ChannelSettings, Settings, SinkSettings
+from contraflow.store.places import open_store
 from contraflow.wire import sandbox
 from contraflow.wire.sandbox import CARD, RAIL, Line, Telling
 
@@ -41,7 +43,9 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def embedded(settings: Settings) -> wiring.Embedded:
-    return wiring.embed(settings, VirtualTime(1_000))
+    runtime = VirtualTime(1_000)
+    store = result_of(open_store(settings.database, runtime.now))
+    return wiring.embed(settings, runtime, store)
 
 
 def python(*words: str) -> subprocess.CompletedProcess[str]:
@@ -63,7 +67,7 @@ def test_every_channel_has_its_gate_and_its_terms(settings: Settings) -> None:
     assert parts.policy.undo_window_ms == 5_000
     assert parts.policy.late_capture is LateCapture.KEEP
     assert parts.policy.terms["sandbox_rail"].dead_after_ms == RAIL_ABILITIES.dead_after_ms
-    house.close()
+    result_of(house.close())
 
 
 def test_the_rules_know_what_a_channel_can() -> None:
@@ -79,7 +83,7 @@ def test_for_who_only_reads_the_rules_are_the_same(settings: Settings) -> None:
     house = embedded(settings)
 
     assert wiring.read_policy(settings) == house.parts.policy
-    house.close()
+    result_of(house.close())
 
 
 def test_what_is_built_does_not_print_its_keys(settings: Settings) -> None:
@@ -87,20 +91,20 @@ def test_what_is_built_does_not_print_its_keys(settings: Settings) -> None:
 
     assert house.bank.key_text not in repr(house.parts)
     assert house.bank.key_text not in repr(house)
-    house.close()
+    result_of(house.close())
 
 
 def test_the_key_of_the_bank_is_kept_beside_the_database_for_its_owner_only(
     settings: Settings,
 ) -> None:
     first = embedded(settings)
-    first.close()
+    result_of(first.close())
     second = embedded(settings)
     book = Path(f"{settings.database}.bank")
 
     assert second.bank.key_text == first.bank.key_text
     assert book.stat().st_mode & 0o777 == 0o600
-    second.close()
+    result_of(second.close())
 
 
 # What cannot be built
@@ -109,7 +113,7 @@ def test_the_key_of_the_bank_is_kept_beside_the_database_for_its_owner_only(
 @pytest.mark.parametrize(
     ("changes", "error", "words"),
     [
-        ({"sinks": ("nowhere",)}, PluginInvalid, "nowhere"),
+        ({"sinks": {"far": SinkSettings(plugin="nowhere")}}, PluginInvalid, "nowhere"),
         ({"risk_rules": ("nowhere",)}, PluginInvalid, "nowhere"),
         ({"channels": {"bank": ChannelSettings(plugin="nowhere")}}, PluginInvalid, "nowhere"),
         ({"channels": {"bank": ChannelSettings(plugin="json")}}, PluginInvalid, "json"),
@@ -129,9 +133,53 @@ def test_a_bad_part_is_named_and_the_database_is_let_go(
     settings: Settings, changes: dict[str, object], error: type[Exception], words: str
 ) -> None:
     with pytest.raises(error, match=words):
-        embedded(replace(settings, **changes))
+        wiring.run(replace(settings, **changes), refund_once)
 
-    embedded(settings).close()
+    result_of(embedded(settings).close())
+
+
+SERVER = "postgresql://writer:c0ffee@127.0.0.1:1/none"
+AT_BANK = {"bank": "http://127.0.0.1:9"}
+WITH_KEY = {"sandbox": ChannelSettings(plugin="sandbox", credentials={"key": KEY})}
+
+
+def beside(settings: Settings, **changes: object) -> wiring.Embedded:
+    """On a store in memory, whatever the settings say."""
+    runtime = VirtualTime(1_000)
+    store = result_of(open_store(IN_MEMORY, runtime.now))
+    try:
+        return wiring.embed(replace(settings, **changes), runtime, store)
+    finally:
+        result_of(store.close())
+
+
+def test_beside_a_servers_database_the_bank_is_a_process_of_its_own(settings: Settings) -> None:
+    with pytest.raises(SettingInvalid, match="start one with: contraflow bank"):
+        beside(settings, database=SERVER)
+    with pytest.raises(SettingInvalid, match="key"):
+        beside(settings, database=SERVER, **AT_BANK)
+    house = beside(settings, database=SERVER, channels=WITH_KEY, **AT_BANK)
+
+    assert house.local_bank is None
+    assert wiring.bank_is_quiet(house)
+    assert isinstance(house.parts.transport, HttpTransport)
+    assert house.parts.transport.addresses["sandbox-rail"] == "http://127.0.0.1:9/sandbox-rail"
+    assert house.parts.transport.slots == {"sandbox": CARD_ABILITIES.slots}
+
+
+def test_a_file_may_have_its_bank_elsewhere(settings: Settings) -> None:
+    house = beside(settings, channels=WITH_KEY, **AT_BANK)
+
+    assert house.local_bank is None
+    assert not Path(f"{settings.database}.bank").exists()
+
+
+def test_a_book_that_another_process_has_open_is_in_use(settings: Settings) -> None:
+    opened = banking.open_bank(banking.book_of(settings.database))
+    with pytest.raises(DatabaseInUse):
+        beside(settings)
+    opened.close()
+    result_of(embedded(settings).close())
 
 
 SLOW_PLUGIN = """
@@ -166,14 +214,15 @@ def test_a_plug_in_may_stand_anywhere_and_must_send_within_its_lease(
 REFUSED = """
 import sys
 from contraflow.settings import Settings
-from contraflow.wiring import embed
-from contraflow.outside.virtual_time import VirtualTime
+from contraflow.wiring import run
+
+async def work(embedded):
+    print("built")
+
 try:
-    embed(Settings(database=sys.argv[1]), VirtualTime())
+    run(Settings(database=sys.argv[1]), work)
 except Exception as error:
     print(type(error).__name__, error)
-else:
-    print("built")
 """
 
 
@@ -193,7 +242,7 @@ def test_it_refuses_to_run_without_its_assertions(
 def test_a_second_process_is_told_that_the_database_is_in_use(settings: Settings) -> None:
     house = embedded(settings)
     during = python("-c", REFUSED, settings.database)
-    house.close()
+    result_of(house.close())
     after = python("-c", REFUSED, settings.database)
 
     assert during.stdout.startswith("DatabaseInUse"), during.stderr
@@ -205,15 +254,16 @@ def test_a_second_engine_in_the_same_process_is_told_so_too(settings: Settings) 
     house = embedded(settings)
     with pytest.raises(DatabaseInUse):
         embedded(settings)
-    house.close()
+    result_of(house.close())
 
 
 def test_a_mistyped_name_makes_no_new_database(settings: Settings) -> None:
     with pytest.raises(StoreUnwritable, match="no such database"):
-        wiring.open_reading(settings)
+        result_of(wiring.open_reading(settings))
 
     assert not Path(settings.database).exists()
-    wiring.refuse_missing(replace(settings, database=IN_MEMORY))
+    for elsewhere in (IN_MEMORY, "postgresql://localhost/nowhere"):
+        wiring.refuse_missing(replace(settings, database=elsewhere))
 
 
 # At work
@@ -245,23 +295,23 @@ async def refund_once(house: wiring.Embedded) -> str:
 def test_a_refund_goes_through_a_real_event_loop(settings: Settings) -> None:
     async def work(house: wiring.Embedded) -> str:
         name = await refund_once(house)
-        views = wiring.open_reading(settings)
+        views = await wiring.open_reading(settings)
         await rest(house.parts, views, [name], 10_000)
-        views.close()
+        await views.close()
         assert wiring.bank_is_quiet(house)
         return name
 
     name = wiring.run(settings, work)
     [effect] = wiring.effects_at_bank(settings.database) or []
-    views = wiring.open_reading(settings)
-    one = views.instruction(name)
-    views.close()
+    views = result_of(wiring.open_reading(settings))
+    one = result_of(views.instruction(name))
+    result_of(views.close())
 
     assert one is not None
     assert one.state == "succeeded"
     assert (effect.number, effect.minor, effect.times) == (one.number, 400, 1)
-    assert wiring.latest_of(settings, at_least=1 << 50) == 1 << 50
-    assert wiring.latest_of(settings, at_least=0) == 1 << 50
+    assert result_of(wiring.latest_of(settings, at_least=1 << 50)) == 1 << 50
+    assert result_of(wiring.latest_of(settings, at_least=0)) == 1 << 50
 
 
 def test_what_the_work_raises_comes_out_and_the_database_is_let_go(settings: Settings) -> None:
@@ -271,7 +321,7 @@ def test_what_the_work_raises_comes_out_and_the_database_is_let_go(settings: Set
     with pytest.raises(ChannelUnreachable, match="sandbox"):
         wiring.run(settings, work)
 
-    embedded(settings).close()
+    result_of(embedded(settings).close())
 
 
 def test_a_failed_check_of_a_loop_is_what_comes_out(settings: Settings) -> None:
@@ -290,7 +340,7 @@ def test_a_failed_check_of_a_loop_is_what_comes_out(settings: Settings) -> None:
     with pytest.raises(AssertionError, match="planted"):
         wiring.run(settings, work)
 
-    embedded(settings).close()
+    result_of(embedded(settings).close())
 
 
 def test_a_failed_check_goes_before_any_other_error(settings: Settings) -> None:
@@ -320,12 +370,12 @@ def test_a_notice_goes_to_the_channel_of_its_line_or_nowhere(settings: Settings)
         telling = Telling(
             event="e1", type="payment.expired", payment="main/x", minor=0, currency="GBP", at=1
         )
-        lines, notice = wiring.lines_at_bank(settings), sandbox.notice_of(line, telling)
+        lines, notice = banking.lines_at_bank(settings), sandbox.notice_of(line, telling)
         house.parts.runtime.spawn(wiring.deliver(house.parts, lines, notice))
         house.parts.runtime.run_to(1_000)
         waiting = [each.command.channel for each in house.parts.intake.first]
         house.parts.runtime.drop()
-        house.close()
+        result_of(house.close())
         return waiting
 
     only_card = {"sandbox": settings.channels["sandbox"]}
@@ -339,7 +389,7 @@ def test_a_notice_that_cannot_be_written_now_is_not_acknowledged(settings: Setti
     telling = Telling(
         event="e1", type="payment.expired", payment="main/x", minor=0, currency="GBP", at=1
     )
-    lines, notice = wiring.lines_at_bank(settings), sandbox.notice_of(line, telling)
+    lines, notice = banking.lines_at_bank(settings), sandbox.notice_of(line, telling)
     heard: list[bool] = []
 
     async def tell() -> None:
@@ -354,7 +404,7 @@ def test_a_notice_that_cannot_be_written_now_is_not_acknowledged(settings: Setti
         else:
             ticket.set_result(answer)
         house.parts.runtime.run_to(1_000)
-    house.close()
+    result_of(house.close())
 
     assert heard == [True, False]
 

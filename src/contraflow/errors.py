@@ -145,6 +145,10 @@ class ReplyLost(OperationalError):
     """The channel may have acted: ask it, never send again blindly."""
 
 
+class SinkUnwritable(OperationalError):
+    """A sink cannot take an event now; it keeps its place and is told again."""
+
+
 class ValueRefused(ContraflowError):
     """The database refuses a value of this batch; nothing of the batch was written."""
 
@@ -159,6 +163,10 @@ class SchemaUnknown(ContraflowError):
 
 class LibraryTooOld(ContraflowError):
     """SQLite before 3.51.3 can corrupt a database in WAL mode; install a newer apsw."""
+
+
+class SettingUnsafe(ContraflowError):
+    """The database server is set so that it may forget what it has acknowledged."""
 
 
 class SignatureInvalid(ContraflowError):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 from msgspec import Struct
 
-from contraflow import catalog
+from contraflow import banking, catalog
 from contraflow.channels import Abilities, Action, Channel
 from contraflow.domain.instruction import Kind
 from contraflow.domain.policy import Policy, Terms
@@ -30,13 +29,14 @@ from contraflow.outside.bank_scripts import GROUPS, Script
 from contraflow.outside.entropy import new_key, new_name
 from contraflow.outside.event_loop import EventLoop, wall_clock_ms
 from contraflow.outside.local_bank import LocalBank
-from contraflow.settings import Settings
+from contraflow.settings import Settings, SinkSettings
+from contraflow.sinks import Sink
 from contraflow.store import Store, Views
-from contraflow.store.sqlite import file_of, open_store
+from contraflow.store.places import is_server, open_store, open_views
+from contraflow.store.places import migrate as migrate_place
+from contraflow.store.sqlite import file_of
 from contraflow.store.sqlite_trouble import in_our_words
-from contraflow.store.sqlite_views import open_views
-from contraflow.wire.exchange import Notice, header
-from contraflow.wire.sandbox import CARD, LINE, RAIL
+from contraflow.wire.exchange import Notice
 
 T = TypeVar("T")
 SCRIPTS = frozenset(script.value for script in Script)  # What the sandbox can be told to do.
@@ -63,14 +63,16 @@ def assemble(
         channels=channels,
         policy=policy_of(settings, channels),
         rules=[catalog.load("contraflow.risk.rules", n, "RULE") for n in settings.risk_rules],
-        sinks=[catalog.load("contraflow.sinks", n, "open_sink")() for n in settings.sinks],
+        sinks=[open_sink(name, chosen) for name, chosen in settings.sinks.items()],
         intake=Intake(runtime, Bell(runtime)),
         dispatch_bell=Bell(runtime),
         notify_bell=Bell(runtime),
+        watch_bell=Bell(runtime),
         gates={
             name: Gate(channel.abilities.slots, channel.abilities.calls_per_s)
             for name, channel in channels.items()
         },
+        reply_within_ms=settings.reply_within_ms,
     )
 
 
@@ -81,6 +83,11 @@ def open_channel(name: str, plugin: str, credentials: Mapping[str, str]) -> Chan
     if not 0 < channel.abilities.leave_within_ms <= LEAVE_WITHIN_MS_MAX:
         raise PluginInvalid(f"{name}: leave_within_ms is above {LEAVE_WITHIN_MS_MAX}")
     return channel
+
+
+def open_sink(name: str, chosen: SinkSettings) -> Sink:
+    sink: Sink = catalog.load("contraflow.sinks", chosen.plugin, "open_sink")(name, chosen.options)
+    return sink
 
 
 def policy_of(settings: Settings, channels: Mapping[str, Channel]) -> Policy:
@@ -107,32 +114,69 @@ def terms_of(abilities: Abilities) -> Terms:
 
 @dataclass(slots=True)
 class Embedded:
-    """An engine on the embedded database, with the sandbox's bank in the same process."""
+    """An engine, with the sandbox's bank in the same process if the settings know no other."""
 
     parts: Parts
-    bank: Bank
-    local_bank: LocalBank
-    close: Callable[[], None]  # Lets the database go, so that another process may have it.
+    local_bank: LocalBank | None
+    close_way: Callable[[], Awaitable[None]]
+
+    @property
+    def bank(self) -> Bank:
+        assert self.local_bank is not None, "the bank is a process of its own"
+        return self.local_bank.bank
+
+    def wake_bank(self) -> None:
+        """A bank that was reopened may have things to say."""
+        if self.local_bank is not None:
+            self.local_bank.set_alarm()
+
+    async def close(self) -> None:
+        """Let the database and the bank's book go, so that another process may have them."""
+        await self.close_way()
+        await self.parts.store.close()
 
 
-def embed(settings: Settings, runtime: Runtime) -> Embedded:
-    """Open (or create) the database file and the bank's book beside it: `FILE.bank`.
+def embed(settings: Settings, runtime: Runtime, store: Store, bank: Bank | None = None) -> Embedded:
+    """Put all together, with this bank, or with the one of the settings.
 
-    Raises DatabaseInUse while another process works on the file.
+    Beside a database file that is `FILE.bank`, which is created if need be. Whoever opened the
+    store closes it, also when a part is bad.
     """
-    store = open_store(settings.database, runtime.now)
+    if bank is not None:
+        return embed_beside(settings, runtime, store, bank)
+    if settings.bank:
+        return embed_far_from(settings, runtime, store)
+    banking.refuse_homeless(settings)
+    opened = banking.open_bank(banking.book_of(settings.database))
     try:
-        bank = open_bank(settings.database)
-        lines = lines_at_bank(settings)
-        local_bank = LocalBank(
-            bank, runtime, deliver=lambda told: deliver(parts, lines, told), store_now=store.now
-        )
-        secrets = {"key": bank.key_text}
-        parts = assemble(settings, store, runtime, local_bank, secrets)
+        embedded = embed_beside(settings, runtime, store, opened.bank)
     except BaseException:
-        store.close()
+        opened.close()
         raise
-    return Embedded(parts, bank, local_bank, store.close)
+    embedded.close_way = opened.aclose
+    return embedded
+
+
+def embed_beside(settings: Settings, runtime: Runtime, store: Store, bank: Bank) -> Embedded:
+    """In one process with the bank."""
+    lines = banking.lines_at_bank(settings)
+    local_bank = LocalBank(
+        bank, runtime, deliver=lambda told: deliver(parts, lines, told), store_now=store.now
+    )
+    parts = assemble(settings, store, runtime, local_bank, {"key": bank.key_text})
+    return Embedded(parts, local_bank, leave_open)
+
+
+def embed_far_from(settings: Settings, runtime: Runtime, store: Store) -> Embedded:
+    """The bank is a process of its own, and the settings of its channels hold its key."""
+    way = banking.way_to_bank(settings, store.now)
+    parts = assemble(settings, store, runtime, way, {})
+    way.slots = banking.slots_of(settings, parts.channels)
+    return Embedded(parts, None, way.close)
+
+
+async def leave_open() -> None:
+    """Of a bank that somebody else has opened."""
 
 
 def run(
@@ -152,17 +196,23 @@ def run(
 async def _run(
     settings: Settings, work: Callable[[Embedded], Awaitable[T]], start: Callable[[Parts], None]
 ) -> T:
-    with ExitStack() as at_the_end:
-        async with asyncio.TaskGroup() as group:
-            runtime = EventLoop(group)
-            embedded = embed(settings, runtime)
-            at_the_end.callback(embedded.close)
-            start(embedded.parts)
-            embedded.local_bank.set_alarm()
-            try:
-                return await work(embedded)
-            finally:
-                runtime.stop()
+    async with AsyncExitStack() as at_the_end, asyncio.TaskGroup() as group:
+        runtime = EventLoop(group)
+        store = await open_store(
+            settings.database,
+            runtime.now,
+            slot=settings.account_slot,
+            owner=settings.database_owner,
+        )
+        at_the_end.push_async_callback(store.close)
+        embedded = embed(settings, runtime, store)
+        at_the_end.push_async_callback(embedded.close_way)
+        start(embedded.parts)
+        embedded.wake_bank()
+        try:
+            return await work(embedded)
+        finally:
+            runtime.stop()
 
 
 def read_policy(settings: Settings) -> Policy:
@@ -184,14 +234,21 @@ def now_ms() -> int:
     return wall_clock_ms()
 
 
-def open_reading(settings: Settings) -> Views:
+async def open_reading(settings: Settings) -> Views:
     """Look into the database, also while another process works on it."""
     refuse_missing(settings)
-    return open_views(settings.database)
+    return await open_views(settings.database)
+
+
+def is_shared(settings: Settings) -> bool:
+    """Whether several processes may work on the database."""
+    return is_server(settings.database)
 
 
 def refuse_missing(settings: Settings) -> None:
     """A mistyped name must not make a new database. Raises StoreUnwritable."""
+    if is_server(settings.database):
+        return  # Which makes none by itself.
     file = file_of(settings.database)
     if file is not None and not file.exists():
         raise StoreUnwritable(f"{file}: there is no such database")
@@ -210,10 +267,11 @@ class Effect(Struct, frozen=True, kw_only=True):
 
 def effects_at_bank(database: str) -> list[Effect] | None:
     """None if there is no such bank."""
-    if not Path(f"{database}.bank").exists():
+    book = banking.book_of(database)
+    if not book.exists():
         return None
     with in_our_words():
-        bank = open_bank(database)
+        bank = Bank(FileBook(book))
     return [
         Effect(
             number=number,
@@ -227,13 +285,9 @@ def effects_at_bank(database: str) -> list[Effect] | None:
     ]
 
 
-def open_bank(database: str) -> Bank:
-    return Bank(FileBook(Path(f"{database}.bank"), key_if_new=new_key()))
-
-
 async def deliver(parts: Parts, lines: Mapping[str, str], notice: Notice) -> bool:
     """Whether it was committed; else the bank keeps it. `lines`: channels by the bank's scheme."""
-    name = lines.get(header(notice.headers, LINE))
+    name = banking.channel_of(lines, notice)
     if name is None:
         return False
     try:
@@ -243,31 +297,32 @@ async def deliver(parts: Parts, lines: Mapping[str, str], notice: Notice) -> boo
     return True
 
 
-def lines_at_bank(settings: Settings) -> Mapping[str, str]:
-    """The bank knows its lines by scheme, the operator by the names in the settings."""
-    return {
-        RAIL if chosen.credentials.get("line") == "rail" else CARD: name
-        for name, chosen in settings.channels.items()
-        if chosen.plugin == "sandbox"
-    }
+async def migrate(settings: Settings, *, with_post: bool) -> Sequence[str]:
+    """Bring the tables up to date, without taking a file over; the names of what was applied."""
+    return await migrate_place(
+        settings.database, wall_clock_ms(), owner=settings.database_owner, with_post=with_post
+    )
 
 
-def latest_of(settings: Settings, at_least: int) -> int:
-    """The clock of a database that was worked on before, in milliseconds, or `at_least`."""
-    store = open_store(settings.database, lambda: at_least)
+async def latest_of(settings: Settings, at_least: int) -> int:
+    """The clock of a file that was worked on before, in milliseconds, or `at_least`.
+
+    A new database gets its tables. A server remembers no clock: each share of a file has its own.
+    """
+    store = await open_store(settings.database, lambda: at_least, owner=settings.database_owner)
     try:
-        return store.now()
+        return at_least if is_server(settings.database) else store.now()
     finally:
-        store.close()
+        await store.close()
 
 
-def lines_of(settings: Settings, source: str) -> Mapping[int, str]:
+async def lines_of(settings: Settings, source: str) -> Mapping[int, str]:
     """The answers that were given to the lines of a file."""
-    views = open_views(settings.database)
+    views = await open_views(settings.database)
     try:
-        return views.lines(source)
+        return await views.lines(source)
     finally:
-        views.close()
+        await views.close()
 
 
 def scripts_by_group() -> Mapping[str, Sequence[str]]:
@@ -279,4 +334,5 @@ def scripts_by_group() -> Mapping[str, Sequence[str]]:
 
 
 def bank_is_quiet(embedded: Embedded) -> bool:
-    return embedded.bank.next_due() is None
+    """As far as one can know: one that is a process of its own has its own pace."""
+    return embedded.local_bank is None or embedded.bank.next_due() is None

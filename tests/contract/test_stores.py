@@ -35,6 +35,7 @@ from contraflow.store.sqlite import SqliteStore, connect, open_store
 NOW = 1_000
 KEY = {"key": "acme/key_1", "fingerprint": bytes(32)}
 NAMES = itertools.count()
+CHANNELS = ("rail", "telex", "sandbox")
 
 
 def in_memory(_: Path) -> str:
@@ -58,7 +59,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def store(place: str) -> Iterator[SqliteStore]:
     opened = filled(place)
     yield opened
-    opened.close()
+    result_of(opened.close())
 
 
 @pytest.fixture
@@ -66,7 +67,7 @@ def rows() -> Iterator[SqliteStore]:
     """For plain SQL: the schema is the same in memory as in a file, and faster."""
     opened = filled(in_memory(Path()))
     yield opened
-    opened.close()
+    result_of(opened.close())
 
 
 def filled(place: str) -> SqliteStore:
@@ -556,7 +557,7 @@ def waiting(name: str, **fields: Any) -> Instruction:
 def queue(place: str) -> Iterator[SqliteStore]:
     opened = open_store(place, lambda: NOW)
     yield opened
-    opened.close()
+    result_of(opened.close())
 
 
 def names(due: list[Instruction]) -> list[str]:
@@ -577,11 +578,11 @@ def test_due_is_what_waits_longest(queue: SqliteStore) -> None:
     assert names(result_of(queue.due("rail", 1))) == ["a"]
     assert names(result_of(queue.due("telex", 10))) == ["other"]
     assert result_of(queue.due("fax", 10)) == []
-    assert result_of(queue.next_due()) == 10
+    assert result_of(queue.next_due(CHANNELS)) == 10
 
 
 def test_nothing_is_due_in_an_empty_store(queue: SqliteStore) -> None:
-    assert result_of(queue.next_due()) is None
+    assert result_of(queue.next_due(CHANNELS)) is None
 
 
 @pytest.mark.parametrize("scope", ["all", "channel:rail", "merchant:acme"])
@@ -608,11 +609,11 @@ def test_a_hold_stops_what_is_only_waiting_to_be_sent(queue: SqliteStore, scope:
     settled = [replace(rows[i], state=State.FAILED, final_at=9, due_at=None) for i in (2, 3, 4)]
     save(queue, *map(reaching, rows), instructions=settled)
     assert result_of(queue.due("rail", 10)) == []
-    assert result_of(queue.next_due()) == NOW + 500
+    assert result_of(queue.next_due(CHANNELS)) == NOW + 500
 
     save(queue, holds=[(scope, True), (scope, False)])
     assert names(result_of(queue.due("rail", 10))) == ["waits", "waits_until", "redirected"]
-    assert result_of(queue.next_due()) == 1
+    assert result_of(queue.next_due(CHANNELS)) == 1
 
 
 @pytest.mark.parametrize("scope", ["channel:telex", "merchant:acm", "merchant:other", "alle"])
@@ -620,7 +621,7 @@ def test_a_hold_elsewhere_stops_nothing(queue: SqliteStore, scope: str) -> None:
     save(queue, payments=[PAYMENT], instructions=[waiting("a", due_at=1)], holds=[(scope, True)])
 
     assert names(result_of(queue.due("rail", 10))) == ["a"]
-    assert result_of(queue.next_due()) == 1
+    assert result_of(queue.next_due(CHANNELS)) == 1
 
 
 @pytest.mark.parametrize("object_id", ["acme/a", "acme/pay_1"])
@@ -641,9 +642,9 @@ def test_what_is_quarantined_is_not_due_until_its_case_is_closed(
 
     assert names(result_of(queue.due("rail", 10))) == ["b"]
     if object_id == "acme/pay_1":
-        assert result_of(queue.due_payments(10)) == []
-        assert result_of(queue.due_parked(10)) == []
-        assert result_of(queue.next_due()) == 50
+        assert result_of(queue.due_payments(CHANNELS, 10)) == []
+        assert result_of(queue.due_parked(CHANNELS, 10)) == []
+        assert result_of(queue.next_due(CHANNELS)) == 50
 
     resolve = c.ResolveCase(
         **KEY, object_id=case.case_id, resolution=c.Resolution.CLOSED, evidence="seen"
@@ -653,7 +654,7 @@ def test_what_is_quarantined_is_not_due_until_its_case_is_closed(
     assert loaded.cases == {case.case_id: case}
     assert save(queue).quarantined == set()
     assert names(result_of(queue.due("rail", 10))) == ["a", "b"]
-    assert result_of(queue.next_due()) == 1
+    assert result_of(queue.next_due(CHANNELS)) == 1
 
 
 def test_payments_fall_due_while_they_are_unpaid(queue: SqliteStore) -> None:
@@ -667,21 +668,21 @@ def test_payments_fall_due_while_they_are_unpaid(queue: SqliteStore) -> None:
     ]
     save(queue, payments=rows)
 
-    assert result_of(queue.due_payments(10)) == [rows[1], rows[0]]
-    assert result_of(queue.due_payments(1)) == [rows[1]]
-    assert result_of(queue.next_due()) == 30
+    assert result_of(queue.due_payments(CHANNELS, 10)) == [rows[1], rows[0]]
+    assert result_of(queue.due_payments(CHANNELS, 1)) == [rows[1]]
+    assert result_of(queue.next_due(CHANNELS)) == 30
 
 
 def test_parked_facts_fall_due_until_they_are_done(queue: SqliteStore) -> None:
     later = replace(PARKED, notice_id="n2", due_at=NOW + 1)
     save(queue, parked=[PARKED, later])
 
-    assert result_of(queue.due_parked(10)) == [PARKED]
-    assert result_of(queue.next_due()) == 950
+    assert result_of(queue.due_parked(CHANNELS, 10)) == [PARKED]
+    assert result_of(queue.next_due(CHANNELS)) == 950
 
     save(queue, parked=[replace(PARKED, due_at=None)])
-    assert result_of(queue.due_parked(10)) == []
-    assert result_of(queue.next_due()) == NOW + 1
+    assert result_of(queue.due_parked(CHANNELS, 10)) == []
+    assert result_of(queue.next_due(CHANNELS)) == NOW + 1
 
 
 # Sinks and suspects.
@@ -820,7 +821,7 @@ def test_any_value_comes_back_as_it_went_in(
     save(store, reaching(first), payments=[after], instructions=[then])
     assert contents_of(store).payments == {payment.payment_id: after}
     assert contents_of(store).instructions == {first.instruction_id: then}
-    store.close()
+    result_of(store.close())
 
 
 @pytest.mark.parametrize(
@@ -842,7 +843,7 @@ def test_a_parked_fact_comes_back_whole(queue: SqliteStore, fact: told.Fact) -> 
     parked = Parked("n", "rail", seen, 1)
     save(queue, parked=[parked])
 
-    assert result_of(queue.due_parked(10)) == [parked]
+    assert result_of(queue.due_parked(CHANNELS, 10)) == [parked]
 
 
 # What a batch reaches.

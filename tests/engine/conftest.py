@@ -17,7 +17,7 @@ def build() -> Iterator[Callable[..., House]]:
     houses: list[House] = []
 
     def one(**settings: Any) -> House:
-        houses.append(House(Settings(**{"sinks": ()} | settings)))
+        houses.append(House(Settings(**{"sinks": {}} | settings)))
         return houses[-1]
 
     yield one

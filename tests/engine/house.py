@@ -11,7 +11,7 @@ from typing import Any
 import apsw
 import msgspec
 
-from contraflow import wiring
+from contraflow import banking, wiring
 from contraflow.domain import commands as c
 from contraflow.domain import outcome as said
 from contraflow.domain.decision import Accepted, Answer, Receipt, Refused, Told
@@ -126,7 +126,7 @@ class House:
             self.bank,
             self.runtime,
             deliver=lambda told: wiring.deliver(
-                self.parts, wiring.lines_at_bank(self.settings), told
+                self.parts, banking.lines_at_bank(self.settings), told
             ),
             store_now=self.store.now,
         )
@@ -141,7 +141,7 @@ class House:
     def crash(self) -> None:
         """Another incarnation on the same database; its loops do not run yet."""
         self.runtime.drop()
-        self.store.close()
+        result_of(self.store.close())
         self.open()
 
     def restart(self) -> None:
@@ -150,8 +150,9 @@ class House:
 
     def close(self) -> None:
         self.runtime.drop()
-        for connection in (self.views, self.store, self.ground):
-            connection.close()
+        result_of(self.views.close())
+        result_of(self.store.close())
+        self.ground.close()
 
     def close_with_books_in_order(self) -> None:
         try:
@@ -211,18 +212,18 @@ class House:
         return contents
 
     def payment(self, payment_id: str = "main/pay_1") -> Payment:
-        found = self.views.payment(payment_id)
+        found = result_of(self.views.payment(payment_id))
         assert found is not None
         return found
 
     def instruction(self, instruction_id: str) -> Instruction:
-        found = self.views.instruction(instruction_id)
+        found = result_of(self.views.instruction(instruction_id))
         assert found is not None
         return found
 
     def state_of_number(self, number: str) -> State | None:
         """As committed: seen from another connection."""
-        rows = self.views.contents().instructions.values()
+        rows = result_of(self.views.contents()).instructions.values()
         return next((i.state for i in rows if i.number == number), None)
 
     def times(self, instruction_id: str) -> int:

@@ -29,7 +29,7 @@ Tamper = Callable[[Contents], Contents]
 @pytest.fixture(scope="module")
 def sound() -> Contents:
     """Of 1,000: 400 refunded, 300 reserved, 500 charged back, so 200 over; and a paid one."""
-    house = House(Settings(sinks=())).start()
+    house = House(Settings(sinks={})).start()
     house.ask(recorded(script="accept_then_succeed"))
     done = house.refund(minor=400)
     house.run_until(State.SUCCEEDED, done)

@@ -17,8 +17,14 @@ from contraflow.domain.money import Money
 from contraflow.domain.outcome import Retry
 from contraflow.engine.dispatch import may_send_again, work_on
 from contraflow.engine.gate import Gate
-from contraflow.engine.limits import BREAKER_FAILURES_MAX, BREAKER_PAUSE_MS, LEASE_MS
+from contraflow.engine.limits import (
+    BREAKER_FAILURES_MAX,
+    BREAKER_PAUSE_MS,
+    LEASE_MARGIN_MS,
+    REPLY_WITHIN_MS,
+)
 from contraflow.outside.bank_scripts import Result
+from contraflow.outside.virtual_time import result_of
 
 Build = Callable[..., House]
 CARD, RAIL = "sandbox", "sandbox_rail"
@@ -31,7 +37,7 @@ def steps_of(house: House, instruction_id: str) -> list[str]:
 
 
 def events_of(house: House, *ids: str) -> list[tuple[int, object]]:
-    return house.views.events_of(list(ids))
+    return result_of(house.views.events_of(list(ids)))
 
 
 def actions(house: House) -> list[str]:
@@ -221,11 +227,28 @@ def test_a_refusal_of_the_only_attempt_is_final(house: House) -> None:
     assert house.payment().refundable == 1_000
 
 
+@pytest.mark.parametrize("reply_within_ms", [1_000, 30_000, 60_000])
+def test_a_call_that_leaves_in_time_ends_before_its_lease(
+    house: House, reply_within_ms: int
+) -> None:
+    house.parts.reply_within_ms = reply_within_ms
+    house.paid()
+    house.road.plays.append("asleep_over_reply")
+    refund = house.refund()
+    house.run_for(1_000)
+    one = house.instruction(refund)
+
+    assert one.state is State.SENT
+    assert one.leave_by is not None
+    assert one.due_at is not None
+    assert one.due_at > one.leave_by + reply_within_ms
+
+
 def test_an_answer_that_comes_after_the_lease_changes_nothing(house: House) -> None:
     house.paid()
     house.road.plays.append("asleep_over_reply")
     refund = house.refund()
-    house.run_for(LEASE_MS - 1_000)
+    house.run_for(REPLY_WITHIN_MS + LEASE_MARGIN_MS - 1_000)
     assert house.instruction(refund).state is State.SENT
     one = end_of(house, refund)
     assert actions(house) == ["refund", "status"]
@@ -261,7 +284,7 @@ def test_what_stays_open_too_long_is_shown_to_a_person(house: House) -> None:
     assert house.runtime.now() >= house.road.seen[0].at + 24 * HOUR_MS
     assert one.deadline_at is not None
     assert house.payment().reserved == 400
-    assert house.views.in_attention("main") == [one]
+    assert result_of(house.views.in_attention("main")) == [one]
 
 
 def test_a_redirected_one_is_sent_again_by_the_next_mark(house: House) -> None:

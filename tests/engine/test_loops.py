@@ -32,6 +32,7 @@ from contraflow.engine.barriers import objects_of
 from contraflow.engine.intake import Waiting, submit
 from contraflow.engine.limits import CAREFUL_COMMITS
 from contraflow.errors import ErrorCode, StoreUnwritable
+from contraflow.outside.virtual_time import result_of
 from contraflow.store import Commit, Loaded
 from contraflow.store.sqlite import SqliteStore
 
@@ -220,7 +221,7 @@ def test_a_fact_that_cannot_be_stored_sets_its_payment_aside(house: House) -> No
     answer = house.ask(told)
 
     assert refused(answer).code is ErrorCode.VALUE_REFUSED
-    assert [case.object_id for case in house.views.open_cases()] == ["main/pay_1"]
+    assert [case.object_id for case in result_of(house.views.open_cases())] == ["main/pay_1"]
     accepted(house.ask(refund_of("main/pay_2", 1)))
 
 
@@ -283,7 +284,7 @@ def test_what_failed_twice_is_set_aside_with_a_case_and_others_go_on(two: House)
     two.restart()
     two.parts.rules = [Broken()]
     two.run_for(1)
-    [case] = two.views.open_cases()
+    [case] = result_of(two.views.open_cases())
 
     assert (case.kind, case.object_id) == (CaseKind.QUARANTINED, "main/pay_1")
     assert "2 batches" in case.detail
@@ -358,7 +359,7 @@ def test_a_request_about_a_channel_that_is_no_longer_configured_stops_nobody(
     house.paid(channel="sandbox_rail")
     house.paid("pay_2")
     house.settings = type(house.settings)(
-        sinks=(), channels={"sandbox": house.settings.channels["sandbox"]}
+        sinks={}, channels={"sandbox": house.settings.channels["sandbox"]}
     )
     house.restart()
     refused(house.ask(refund_of("main/pay_1", 1)))
@@ -372,7 +373,7 @@ def test_a_person_may_decide_about_an_instruction_whose_channel_is_gone(build: B
     refund = house.refund()
     house.run_until(State.ATTENTION, refund)
     house.settings = type(house.settings)(
-        sinks=(), channels={"sandbox": house.settings.channels["sandbox"]}
+        sinks={}, channels={"sandbox": house.settings.channels["sandbox"]}
     )
     house.restart()
     again, done = (
@@ -460,7 +461,7 @@ def test_a_channels_answer_that_fails_our_checks_is_kept_the_third_time(house: H
     house.parts.store = poisoned(house, number)
     house.start()
     accepted(house.ask(told))
-    kinds = {case.kind: case.object_id for case in house.views.open_cases()}
+    kinds = {case.kind: case.object_id for case in result_of(house.views.open_cases())}
 
     assert kinds == {CaseKind.QUARANTINED: number, CaseKind.PARKED_FACT: number}
     accepted(house.ask(refund_of("main/pay_2", 1)))

@@ -14,6 +14,7 @@ from contraflow.domain.decision import Answer
 from contraflow.domain.lifecycle import State
 from contraflow.engine.notices import receive_notice
 from contraflow.errors import SignatureInvalid
+from contraflow.outside.virtual_time import result_of
 from contraflow.wire import sandbox
 from contraflow.wire.exchange import Notice
 from contraflow.wire.sandbox import CARD, RAIL, Line, Telling
@@ -40,7 +41,9 @@ def told(house: House, one: Notice, channel: str = "sandbox") -> Answer:
 
 
 def parked_cases(house: House) -> list[str]:
-    return [case.object_id for case in house.views.open_cases() if case.kind == "parked_fact"]
+    return [
+        case.object_id for case in result_of(house.views.open_cases()) if case.kind == "parked_fact"
+    ]
 
 
 # What may be believed
@@ -127,7 +130,7 @@ def test_a_bank_that_tells_twice_or_too_early_is_understood(house: House, script
 
     assert house.instruction(refund).state is State.SUCCEEDED
     assert house.payment().refunded == 400
-    assert house.views.open_cases() == []
+    assert result_of(house.views.open_cases()) == []
 
 
 # What cannot be applied yet
@@ -143,7 +146,7 @@ def test_a_fact_about_an_unknown_payment_waits_until_that_is_known(house: House)
 
     assert house.payment().charged_back == 500
     assert (case.kind, case.closed_by) == (CaseKind.PARKED_FACT, "applied")
-    assert house.views.open_cases() == []
+    assert result_of(house.views.open_cases()) == []
 
 
 def test_what_is_parked_is_tried_again_and_its_case_stays_one(house: House) -> None:
@@ -255,4 +258,4 @@ def test_a_chargeback_after_a_full_refund_is_booked_with_a_case(house: House) ->
     told(house, notice())
 
     assert house.payment().excess == 500
-    assert [case.kind for case in house.views.open_cases()] == [CaseKind.OVER_REVERSAL]
+    assert [case.kind for case in result_of(house.views.open_cases())] == [CaseKind.OVER_REVERSAL]

@@ -9,8 +9,9 @@ from house import House, keyed, recorded
 
 from contraflow.domain import commands as c
 from contraflow.engine.intake import submit
-from contraflow.engine.limits import DELIVER_MAX, IDLE_MS_MAX
+from contraflow.engine.limits import DELIVER_MAX
 from contraflow.errors import OperationalError
+from contraflow.store.sqlite import IDLE_MS
 
 Build = Callable[..., House]
 
@@ -69,7 +70,7 @@ def test_nothing_is_told_twice_to_who_has_heard_it(house: House, first: Listener
         house.run_for(1_000)
     house.restart()
     house.parts.sinks = [first]
-    house.run_for(IDLE_MS_MAX)
+    house.run_for(IDLE_MS)
 
     assert first.heard == positions(house)
 
@@ -98,7 +99,7 @@ def test_a_sink_that_is_down_is_called_again_although_nothing_happens(
     house.paid()
     house.run_for(1)
     first.fails_at = None
-    house.run_for(IDLE_MS_MAX)
+    house.run_for(IDLE_MS)
 
     assert first.heard == [1]
 
@@ -106,7 +107,7 @@ def test_a_sink_that_is_down_is_called_again_although_nothing_happens(
 def test_a_sink_that_is_down_is_not_called_without_a_pause(house: House, first: Listener) -> None:
     first.fails_at = 1
     house.paid()
-    house.run_for(IDLE_MS_MAX)
+    house.run_for(IDLE_MS)
 
     assert first.calls <= 4
 

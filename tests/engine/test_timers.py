@@ -10,6 +10,7 @@ from house import HOUR_MS, House, accepted, created, keyed
 from contraflow.domain import commands as c
 from contraflow.domain.instruction import Kind, Waiting
 from contraflow.domain.lifecycle import PaymentState, State
+from contraflow.outside.virtual_time import result_of
 
 Build = Callable[..., House]
 
@@ -131,7 +132,7 @@ def test_what_our_policy_cannot_have_is_shown_to_a_person(house: House) -> None:
     until = house.runtime.now() + 200
     house.ask(created(script="accept_then_succeed", channel="sandbox_rail", expires_at=until))
     house.run_for(300)
-    [case] = house.views.open_cases()
+    [case] = result_of(house.views.open_cases())
 
     assert case.object_id == "main/pay_1"
     assert "channel_unable" in case.detail

@@ -1,22 +1,27 @@
-"""Whoever watches an instruction is told when it comes to rest."""
+"""Whoever watches an instruction is rung for when it comes to rest."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
-from house import House, accepted, keyed
+from house import House, keyed
 
 from contraflow.domain import commands as c
-from contraflow.domain.decision import Told
 from contraflow.domain.lifecycle import State
-from contraflow.engine.waiting import watch
+from contraflow.engine.bell import Bell
+from contraflow.engine.limits import WATCH_PAUSE_MS
+from contraflow.engine.session import start_intake
+from contraflow.engine.waiting import unwatch, watch, watch_others
+from contraflow.errors import StoreUnwritable
+
+Build = Callable[..., House]
 
 
-def state_in(house: House, answer: object, instruction_id: str) -> State:
-    decision = answer.decision if isinstance(answer, Told) else answer
-    [one] = accepted(decision).instructions
-    assert one.instruction_id == instruction_id
-    assert house.instruction(instruction_id) == one
-    return one.state
+def watched(house: House, instruction_id: str) -> Bell:
+    bell = Bell(house.runtime)
+    watch(house.parts, instruction_id, bell)
+    return bell
 
 
 @pytest.mark.parametrize(
@@ -29,54 +34,128 @@ def state_in(house: House, answer: object, instruction_id: str) -> State:
         ("wrong_amount", State.ATTENTION),
     ],
 )
-def test_it_is_told_at_the_end_and_not_before(house: House, script: str, state: State) -> None:
+def test_it_is_rung_at_the_end_and_not_before(house: House, script: str, state: State) -> None:
     house.paid(script=script)
     refund = house.refund()
-    ticket = watch(house.parts, refund)
-    house.runtime.run(ticket.done)
+    bell = watched(house, refund)
+    house.runtime.run(lambda: bell.is_rung)
 
-    assert state_in(house, ticket.value, refund) is state
+    assert house.instruction(refund).state is state
     assert house.parts.watchers == {}
 
 
-def test_everybody_who_watches_is_told(house: House) -> None:
+def test_everybody_who_watches_is_rung_for(house: House) -> None:
     house.paid(script="slow")
     refund = house.refund()
-    tickets = [watch(house.parts, refund) for _ in range(3)]
+    bells = [watched(house, refund) for _ in range(3)]
     house.run_for(1_000)
-    assert not any(ticket.done() for ticket in tickets)
+    assert not any(bell.is_rung for bell in bells)
     house.run_for(1_000)
 
-    assert all(ticket.done() for ticket in tickets)
+    assert all(bell.is_rung for bell in bells)
 
 
-def test_whoever_watches_another_is_not_told(house: House) -> None:
+def test_whoever_watches_another_is_not(house: House) -> None:
     house.paid(script="slow")
     house.paid("pay_2")
     slow, fast = house.refund(), house.refund("main/pay_2")
-    ticket = watch(house.parts, slow)
+    bell = watched(house, slow)
     house.run_for(1_000)
 
     assert house.instruction(fast).state is State.SUCCEEDED
-    assert not ticket.done()
+    assert not bell.is_rung
 
 
 def test_a_withdrawal_is_an_end_too(house: House) -> None:
     house.paid()
     house.ask(keyed(c.SwitchHold, scope="all", is_on=True))
     refund = house.refund()
-    ticket = watch(house.parts, refund)
+    bell = watched(house, refund)
     house.ask(keyed(c.WithdrawReversal, instruction_id=refund))
 
-    assert state_in(house, ticket.value, refund) is State.WITHDRAWN
+    assert bell.is_rung
+    assert house.instruction(refund).state is State.WITHDRAWN
 
 
-def test_whoever_has_gone_away_is_passed_over(house: House) -> None:
+def test_whoever_has_gone_away_leaves_nothing_behind(house: House) -> None:
     house.paid(script="slow")
     refund = house.refund()
-    gone, patient = watch(house.parts, refund), watch(house.parts, refund)
-    gone.set_result(Told(None, is_replayed=False))
+    gone, patient = watched(house, refund), watched(house, refund)
+    unwatch(house.parts, refund, gone)
     house.run_for(2_000)
+    unwatch(house.parts, refund, patient)
 
-    assert patient.done()
-    assert house.instruction(refund).state is State.SUCCEEDED
+    assert not gone.is_rung
+    assert patient.is_rung
+    assert house.parts.watchers == {}
+
+
+# What another process brings to rest.
+
+
+class Elsewhere:
+    """Views of a database that somebody else writes into."""
+
+    def __init__(self) -> None:
+        self.ended: list[str] = []
+        self.looks: list[list[str]] = []
+        self.is_down = False
+
+    async def at_rest(self, names: list[str]) -> list[str]:
+        self.looks.append(list(names))
+        if self.is_down:
+            raise StoreUnwritable
+        return [name for name in names if name in self.ended]
+
+
+@pytest.fixture
+def elsewhere(build: Build) -> tuple[House, Elsewhere]:
+    house, views = build(), Elsewhere()
+    start_intake(house.parts)
+    house.runtime.spawn(watch_others(house.parts, views))  # type: ignore[arg-type]
+    house.run_for(0)
+    return house, views
+
+
+def test_one_look_asks_for_all_that_is_watched(elsewhere: tuple[House, Elsewhere]) -> None:
+    house, views = elsewhere
+    bells = [watched(house, name) for name in ("a", "b", "c")]
+    views.ended = ["a", "c"]
+    house.parts.watch_bell.ring()
+    house.run_for(WATCH_PAUSE_MS)
+
+    assert views.looks == [["a", "b", "c"]]
+    assert [bell.is_rung for bell in bells] == [True, False, True]
+    assert list(house.parts.watchers) == ["b"]
+
+
+def test_without_a_wake_up_it_looks_all_the_same(elsewhere: tuple[House, Elsewhere]) -> None:
+    house, views = elsewhere
+    bell = watched(house, "a")
+    views.ended = ["a"]
+    house.run_for(house.store.poll_ms + 1)
+
+    assert bell.is_rung
+
+
+def test_a_database_that_is_away_is_asked_again(elsewhere: tuple[House, Elsewhere]) -> None:
+    house, views = elsewhere
+    bell = watched(house, "a")
+    views.ended, views.is_down = ["a"], True
+    house.parts.watch_bell.ring()
+    house.run_for(WATCH_PAUSE_MS)
+    assert not bell.is_rung
+    views.is_down = False
+    house.parts.watch_bell.ring()
+    house.run_for(WATCH_PAUSE_MS)
+
+    assert bell.is_rung
+    assert house.parts.counts["store_unwritable"] == 1
+
+
+def test_where_nobody_waits_nobody_looks(elsewhere: tuple[House, Elsewhere]) -> None:
+    house, views = elsewhere
+    house.parts.watch_bell.ring()
+    house.run_for(WATCH_PAUSE_MS)
+
+    assert views.looks == []

@@ -37,4 +37,4 @@ def test_an_outage_of_minutes_uses_up_no_attempts(
 
     monkeypatch.setattr(Faults, "strike", strike_often)
 
-    assert run(seed).faults[Fault.UNREACHABLE] > 20
+    assert run(seed).faults[Fault.UNREACHABLE] > 10

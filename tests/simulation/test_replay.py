@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from contraflow.errors import SettingInvalid
-from contraflow.simulation.replay import replay_file, replay_settings
+from contraflow.simulation.replay import play_all, task_of
 from contraflow.simulation.replay_rows import read_rows
 
 RETAIL = Path(__file__).parent.parent.parent.parent / "shared" / "data" / "retail"
@@ -56,8 +56,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def played(file: Path, database: Path, *, fresh: bool = False) -> dict[str, object]:
-    settings = replay_settings(str(database), "main")
-    return replay_file(file, settings, on_row=lambda _: None, fresh_cursor=fresh)
+    return play_all(task_of(file, str(database), "main", fresh_cursor=fresh), lambda _: None)
 
 
 @pytest.mark.parametrize("count", range(1, len(CODES) + 1))

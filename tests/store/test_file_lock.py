@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from contraflow.errors import DatabaseInUse, StoreUnwritable
+from contraflow.outside.virtual_time import result_of
 from contraflow.store.file_lock import lock_file
 from contraflow.store.sqlite import file_of, open_store
 from contraflow.store.sqlite_views import open_views
@@ -16,8 +17,8 @@ def test_a_second_worker_is_refused_until_the_first_ends(tmp_path: Path) -> None
         open_store(path, lambda: 1)
     with pytest.raises(DatabaseInUse):
         open_store(f"file:{path}", lambda: 1)
-    first.close()
-    open_store(path, lambda: 1).close()
+    result_of(first.close())
+    result_of(open_store(path, lambda: 1).close())
 
 
 def test_whoever_only_reads_needs_no_lock(tmp_path: Path) -> None:
@@ -25,9 +26,9 @@ def test_whoever_only_reads_needs_no_lock(tmp_path: Path) -> None:
     store = open_store(path, lambda: 1)
     views = open_views(path)
 
-    assert views.payment("acme/pay_1") is None
-    views.close()
-    store.close()
+    assert result_of(views.payment("acme/pay_1")) is None
+    result_of(views.close())
+    result_of(store.close())
 
 
 def test_a_lock_is_given_back_once(tmp_path: Path) -> None:
@@ -43,7 +44,7 @@ def test_a_store_that_does_not_open_gives_its_lock_back(tmp_path: Path) -> None:
 
     with pytest.raises(ZeroDivisionError):
         open_store(path, lambda: 1 // 0)
-    open_store(path, lambda: 1).close()
+    result_of(open_store(path, lambda: 1).close())
 
 
 def test_a_folder_that_is_not_there_cannot_be_locked(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from contraflow.errors import LibraryTooOld, SchemaUnknown, StoreUnwritable
+from contraflow.outside.virtual_time import result_of
 from contraflow.store.schema import MIGRATIONS, Migration, applied_to, migrate, migrations_in
 from contraflow.store.sqlite import connect, open_store, refuse_old_library
 from contraflow.store.sqlite_views import open_views
@@ -64,7 +65,7 @@ def test_a_database_of_a_newer_contraflow_is_refused(path: Path) -> None:
 def test_a_store_refuses_the_schema_of_others(path: Path) -> None:
     store = open_store(path, lambda: 1)
     store.connection.execute("INSERT INTO migration VALUES (99, 'x', hex(zeroblob(32)), 1)")
-    store.close()
+    result_of(store.close())
 
     with pytest.raises(SchemaUnknown, match="99"):
         open_store(path, lambda: 1)
@@ -77,7 +78,7 @@ def test_our_own_migrations_have_no_gap_and_are_all_applied(path: Path) -> None:
 
     assert [m.number for m in MIGRATIONS] == list(range(1, len(MIGRATIONS) + 1))
     assert applied_to(store.connection) == {m.number: m.sha256 for m in MIGRATIONS}
-    store.close()
+    result_of(store.close())
 
 
 def test_a_gap_between_migrations_is_our_own_bug(tmp_path: Path) -> None:
@@ -131,4 +132,4 @@ def test_a_connection_is_hardened(path: Path, pragma: str, expected: object) -> 
     store = open_store(path, lambda: 1)
 
     assert store.connection.execute(f"PRAGMA {pragma}").fetchall() == [(expected,)]
-    store.close()
+    result_of(store.close())

@@ -7,7 +7,9 @@ is carried out, also the second time.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
+from itertools import pairwise
 from types import MappingProxyType
 
 from msgspec import Struct
@@ -94,6 +96,10 @@ RAIL_ABILITIES = Abilities(
     ),
 )
 
+CHANGEABLE = frozenset({"dead_after_ms", "leave_within_ms", "inquire_after_ms", "slots"})
+SLOTS_MAX = 1_024
+NUMBER = re.compile(r"[1-9][0-9]{0,8}")
+
 RETRIES = MappingProxyType(
     {
         "refused": Retry.NEVER,
@@ -105,15 +111,41 @@ RETRIES = MappingProxyType(
 
 
 def open_channel(name: str, credentials: Mapping[str, str]) -> Channel:
-    """`line` is `card` (or left out) or `rail`. Raises SettingInvalid, also without a `key`."""
+    """`line` is `card` (or left out) or `rail`. Raises SettingInvalid, also without a `key`.
+
+    `slots`, and the times `dead_after_ms`, `leave_within_ms` and `inquire_after_ms` (several, with
+    commas) may be others than those of the line, which in a test of processes are too long.
+    """
     key = sandbox.key_of(credentials.get("key", ""))
     match credentials.get("line", "card"):
         case "card":
-            return Sandbox(name, CARD_ABILITIES, sandbox.Line(sandbox.CARD, key))
+            abilities, line = CARD_ABILITIES, sandbox.Line(sandbox.CARD, key)
         case "rail":
-            return Sandbox(name, RAIL_ABILITIES, sandbox.Line(sandbox.RAIL, key))
+            abilities, line = RAIL_ABILITIES, sandbox.Line(sandbox.RAIL, key)
         case other:
             raise SettingInvalid(f"line: card or rail, not {other}")
+    return Sandbox(name, changed(abilities, credentials), line)
+
+
+def changed(abilities: Abilities, credentials: Mapping[str, str]) -> Abilities:
+    said = {field: _numbers(field, credentials[field]) for field in CHANGEABLE & set(credentials)}
+    schedule = said.pop("inquire_after_ms", abilities.inquire_after_ms)
+    if any(sooner >= later for sooner, later in pairwise(schedule)):
+        raise SettingInvalid("inquire_after_ms: each is later than the one before")
+    for field, numbers in said.items():
+        if len(numbers) != 1:
+            raise SettingInvalid(f"{field}: one number")
+    one = {field: number for field, (number,) in said.items()}
+    if one.get("slots", 1) > SLOTS_MAX:
+        raise SettingInvalid(f"slots: from 1 to {SLOTS_MAX}")
+    return replace(abilities, inquire_after_ms=schedule, **one)
+
+
+def _numbers(field: str, text: str) -> tuple[int, ...]:
+    words = [word.strip() for word in text.split(",")]
+    if not all(NUMBER.fullmatch(word) for word in words):
+        raise SettingInvalid(f"{field}: whole numbers from 1 are needed")
+    return tuple(int(word) for word in words)
 
 
 class Sandbox(Struct, frozen=True):

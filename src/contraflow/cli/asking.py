@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import TypeVar
+from collections.abc import Collection
 
 import msgspec
 import typer
 from msgspec import Struct
-from msgspec.structs import asdict, replace
 
 from contraflow import wiring
-from contraflow.cli import fields, paper
+from contraflow.cli import paper
 from contraflow.cli.exits import Exit
-from contraflow.cli.place import Place, reading
+from contraflow.cli.place import Place, look, reading
 from contraflow.domain.commands import (
     ClientCommand,
     CreatePayment,
-    Keyed,
     RecordPayment,
     RejectHold,
     RequestCancel,
@@ -28,31 +25,19 @@ from contraflow.domain.commands import (
 )
 from contraflow.domain.decision import Answer, Refused, Told
 from contraflow.domain.ids import name_of
-from contraflow.domain.instruction import Instruction, Kind, Timing
+from contraflow.domain.instruction import Instruction, Kind
 from contraflow.domain.lifecycle import State
 from contraflow.engine import loops
 from contraflow.engine.intake import submit
-from contraflow.engine.papers import ReceiptBody
-from contraflow.engine.session import (
-    is_settled,
-    lineage,
-    rest,
-    start_intake,
-    successor_key,
-)
-from contraflow.engine.views import (
-    InstructionView,
-    PaymentView,
-    instruction_view,
-    payment_view,
-)
+from contraflow.engine.session import rest, start_intake, successor_key
+from contraflow.engine.views import InstructionView, PaymentView, instruction_view, payment_view
+from contraflow.requests import fields
+from contraflow.requests.standing import Standing, ids_in, receipt_in, standing_of
 from contraflow.store import Views
-from contraflow.wire import canonical
 
-K = TypeVar("K", bound=Keyed)
 CREATING = (CreatePayment, RecordPayment, SwitchHold)  # They may make a new database.
 FRESH = "auto-"  # Begins a key that nobody chose.
-UNASKED = ("key", "fingerprint", "line", "timing")  # No part of what is asked for.
+SOURCE = "cli"  # Of what is asked for here.
 
 
 class Complaint(Struct, frozen=True):
@@ -75,29 +60,11 @@ def key_of(place: Place, key: str | None) -> str:
     return fields.own_key(place.tenant, f"{FRESH}{wiring.fresh_key()}" if key is None else key)
 
 
-def timing_of(wait: int | None) -> Timing:
-    return Timing.ASYNCHRONOUS if wait is None else Timing.SYNCHRONOUS
-
-
-def fingerprinted(route: str, command: K, **instead: object) -> K:
-    """With the fingerprint of the route and every business field.
-
-    What was not given is left out, so that a field of a later version changes no old fingerprint.
-    """
-    asked = {name: value for name, value in asdict(command).items() if name not in UNASKED}
-    asked = {name: value for name, value in (asked | instead).items() if is_given(value)}
-    return replace(command, fingerprint=canonical.fingerprint({"route": route, **asked}))
-
-
-def is_given(value: object) -> bool:
-    return value is not None and value is not False and value != ""
-
-
 def ask(place: Place, command: ClientCommand, wait: int | None = None) -> None:
     """Ends with the exit code that fits."""
     answer = told_by_engine(place, command, wait)
-    with reading(place) as views:
-        reply, code = reply_to(views, command, answer, has_waited=wait is not None)
+    has_waited = wait is not None
+    reply, code = look(place, lambda views: reply_to(views, command, answer, has_waited=has_waited))
     if place.as_json:
         paper.print_json(reply)
     else:
@@ -111,7 +78,7 @@ def told_by_engine(place: Place, command: ClientCommand, wait: int | None) -> An
     async def work(embedded: wiring.Embedded) -> Answer:
         answer = await submit(embedded.parts.intake, command)
         if wait is not None:
-            with reading(place) as views:
+            async with reading(place) as views:
                 await rest(embedded.parts, views, ids_in(answer), wait * 1_000)
         return answer
 
@@ -127,18 +94,7 @@ def told_by_engine(place: Place, command: ClientCommand, wait: int | None) -> An
         return wiring.run(place.settings, work, start=loops.start)
 
 
-def receipt_in(answer: Answer) -> ReceiptBody | None:
-    if not isinstance(answer, Told):
-        return None
-    return msgspec.json.decode(answer.receipt.body, type=ReceiptBody)
-
-
-def ids_in(answer: Answer) -> list[str]:
-    receipt = receipt_in(answer)
-    return [leg.id for leg in receipt.legs] if receipt else []
-
-
-def reply_to(
+async def reply_to(
     views: Views, command: ClientCommand, answer: Answer, *, has_waited: bool
 ) -> tuple[Reply, Exit]:
     receipt = receipt_in(answer)
@@ -147,31 +103,28 @@ def reply_to(
         error = Complaint(answer.code, answer.detail)
     elif receipt is not None and receipt.decision == "refused":
         error = Complaint(receipt.code, receipt.detail)
-    found = list(lineage(views, ids_in(answer)))
-    payment_id = (receipt.payment if receipt else "") or (found[0].payment_id if found else "")
-    payment = views.payment(payment_id) if payment_id else None
+    standing = await standing_of(views, answer)
     reply = Reply(
         key=name_of(command.key),
         is_replayed=isinstance(answer, Told) and answer.is_replayed,
         receipt=msgspec.Raw(answer.receipt.body) if isinstance(answer, Told) else None,
         error=error,
-        payment=None if payment is None else payment_view(payment),
-        instructions=tuple(instruction_view(instruction) for instruction in found),
+        payment=None if standing.payment is None else payment_view(standing.payment),
+        instructions=tuple(instruction_view(instruction) for instruction in standing.instructions),
     )
     if error is not None:
         return reply, Exit.REFUSED
-    moving = {i.instruction_id for i in found if not is_settled(views, i)}
-    code = exit_of(command, found, moving)
+    code = exit_of(command, standing)
     return reply, Exit.DONE if code is Exit.NOT_YET and not has_waited else code
 
 
-def exit_of(command: ClientCommand, found: Sequence[Instruction], moving: Collection[str]) -> Exit:
+def exit_of(command: ClientCommand, standing: Standing) -> Exit:
     """The worst of the ends; what was followed by something else is judged by that."""
     if isinstance(command, RejectHold | ResolveCase):
         return Exit.DONE
-    keys = {instruction.key for instruction in found}
-    last = [i for i in found if successor_key(i) not in keys]
-    return max((_judge(command, i, moving) for i in last), default=Exit.DONE)
+    keys = {instruction.key for instruction in standing.instructions}
+    last = [i for i in standing.instructions if successor_key(i) not in keys]
+    return max((_judge(command, i, standing.moving) for i in last), default=Exit.DONE)
 
 
 def _judge(command: ClientCommand, instruction: Instruction, moving: Collection[str]) -> Exit:

@@ -6,12 +6,15 @@ from typing import Annotated
 
 import typer
 
-from contraflow.cli import fields, paper
+from contraflow.cli import paper
 from contraflow.cli import parameters as p
-from contraflow.cli.asking import ask, fingerprinted, key_of
-from contraflow.cli.place import place_of, reading
+from contraflow.cli.asking import ask, key_of
+from contraflow.cli.place import look, place_of
 from contraflow.domain.commands import Resolution, ResolveCase
-from contraflow.engine.views import case_views
+from contraflow.engine.views import CaseView, case_views
+from contraflow.requests import fields
+from contraflow.requests.asked import fingerprinted
+from contraflow.store import Views
 
 attention = typer.Typer(help="What waits for a person's decision.")
 CaseName = Annotated[str, typer.Argument(metavar="ID", help="As listed.")]
@@ -31,8 +34,7 @@ def list_cases(
 ) -> None:
     """List what waits for a person, the nearest deadline first."""
     place = place_of(db=db, settings_file=settings, tenant=tenant, as_json=as_json)
-    with reading(place) as views:
-        cases, holds = case_views(views, place.tenant), views.holds()
+    cases, holds = look(place, lambda views: waiting_in(views, place.tenant))
     if as_json:
         paper.print_json({"cases": cases, "holds": holds})
         return
@@ -41,6 +43,10 @@ def list_cases(
         paper.print_line(f"on hold: {scope}")
     if not cases:
         paper.print_line("nothing waits for a person")
+
+
+async def waiting_in(views: Views, tenant: str) -> tuple[list[CaseView], list[str]]:
+    return await case_views(views, tenant), await views.holds()
 
 
 @attention.command("resolve")

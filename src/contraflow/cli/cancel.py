@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from contraflow.cli import fields
 from contraflow.cli import parameters as p
-from contraflow.cli.asking import ask, fingerprinted, key_of, timing_of
+from contraflow.cli.asking import SOURCE, ask, key_of
 from contraflow.cli.place import place_of
 from contraflow.domain.commands import RequestCancel
+from contraflow.requests import fields
+from contraflow.requests.asked import fingerprinted, timing_of
 
 
 def cancel(
@@ -30,6 +31,8 @@ def cancel(
         fingerprint=b"",
         payment_id=place.id("payment", payment),
         timing=timing_of(wait),
-        labels=fields.labels_of(metadata or (), reason=reason, actor=actor, reference=reference),
+        labels=fields.labels_of(
+            SOURCE, metadata or (), reason=reason, actor=actor, reference=reference
+        ),
     )
     ask(place, fingerprinted("cancel", command), wait)

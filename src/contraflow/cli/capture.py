@@ -6,11 +6,12 @@ from typing import Annotated
 
 import typer
 
-from contraflow.cli import fields
 from contraflow.cli import parameters as p
-from contraflow.cli.asking import ask, fingerprinted, key_of
+from contraflow.cli.asking import ask, key_of
 from contraflow.cli.place import place_of
 from contraflow.domain.commands import RecordCapture, RequestCapture
+from contraflow.requests import fields
+from contraflow.requests.asked import fingerprinted
 
 
 def capture(

@@ -10,9 +10,9 @@ import typer
 from contraflow import errors
 from contraflow.cli import paper
 from contraflow.cli.exits import Exit
-from contraflow.cli.fields import FieldInvalid
 from contraflow.domain.money import AmountInvalid
 from contraflow.errors import ErrorCode
+from contraflow.requests.fields import FieldInvalid
 
 KNOWN: Mapping[type[Exception], tuple[Exit, str]] = {
     FieldInvalid: (Exit.BAD_INPUT, ErrorCode.FIELD_INVALID),
@@ -21,6 +21,7 @@ KNOWN: Mapping[type[Exception], tuple[Exit, str]] = {
     errors.PluginInvalid: (Exit.BAD_INPUT, "plugin_invalid"),
     errors.DatabaseInUse: (Exit.DATABASE, "database_in_use"),
     errors.StoreUnwritable: (Exit.DATABASE, "store_unwritable"),
+    errors.SettingUnsafe: (Exit.DATABASE, "setting_unsafe"),
     errors.SchemaUnknown: (Exit.DATABASE, "schema_unknown"),
     errors.LibraryTooOld: (Exit.DATABASE, "library_too_old"),
     errors.Superseded: (Exit.DATABASE, "superseded"),

@@ -16,11 +16,11 @@ from contraflow.cli import parameters as p
 from contraflow.cli.demo_shop import Purchase, Shop, purchases
 from contraflow.cli.doctor import Examination, examine, print_examination
 from contraflow.cli.exits import Exit
-from contraflow.cli.figures import document, print_metrics
-from contraflow.cli.place import Place, place_of
+from contraflow.cli.figures import document, measured_in, print_metrics
+from contraflow.cli.place import Place, place_of, reading
 from contraflow.domain.instruction import REVERSALS, Instruction
 from contraflow.domain.lifecycle import State
-from contraflow.engine.metrics import Metrics, measure
+from contraflow.engine.metrics import Metrics
 from contraflow.errors import SettingInvalid
 from contraflow.store import Contents, Views, Window
 
@@ -68,20 +68,16 @@ def demo(
 
 def run(place: Place, shopping: list[Purchase]) -> tuple[Contents, Metrics, Window]:
     async def work(embedded: wiring.Embedded) -> tuple[Contents, Metrics, Window]:
-        views: Views = wiring.open_reading(place.settings)
-        try:
+        async with reading(place) as views:
             with paper.progress("payments", total=len(shopping), is_quiet=place.as_json) as bar:
                 await sell(embedded, views, bar)
             window = Window(since=0, until=wiring.now_ms() + 1, tenant=place.tenant)
-            measured = measure(views.sent(window), views.finished(window))
-            return views.contents(), measured, window
-        finally:
-            views.close()
+            return await views.contents(), await measured_in(views, window), window
 
     async def sell(embedded: wiring.Embedded, views: Views, bar: paper.Bar) -> None:
         shop = Shop(embedded, views, place.tenant)
         await shop.sell_all(shopping, lambda: bar.update(advance=1))
-        await shop.close(list(views.contents().instructions))
+        await shop.close(list((await views.contents()).instructions))
 
     return wiring.run(place.settings, work)
 

@@ -12,12 +12,12 @@ from contraflow import wiring
 from contraflow.cli import paper
 from contraflow.cli import parameters as p
 from contraflow.cli.exits import Exit
-from contraflow.cli.place import Place, place_of, reading
+from contraflow.cli.place import Place, look, place_of
 from contraflow.domain.instruction import Instruction, numbers_of
 from contraflow.domain.lifecycle import FINAL, State
 from contraflow.engine.audit import Finding, audit
 from contraflow.engine.waiting import AT_REST
-from contraflow.store import Contents
+from contraflow.store import Contents, Views
 from contraflow.wiring import Effect
 
 Effects = Mapping[str, Effect]
@@ -57,13 +57,12 @@ def examine(place: Place) -> Examination:
     """Also beside a running engine: the bank is read before and after our own book is."""
     with paper.progress("reading", total=4, is_quiet=place.as_json) as bar:
         before = effects_of(place)
-        with reading(place) as views:
-            damage = views.damage()
-            if damage:
-                return damaged(damage)
-            bar.update(advance=1)
-            contents, holds = views.contents(), tuple(views.holds())
-            bar.update(advance=1, description="checking")
+        damage = look(place, lambda views: views.damage())
+        if damage:
+            return damaged(damage)
+        bar.update(advance=1)
+        contents, holds = look(place, all_in)
+        bar.update(advance=1, description="checking")
         findings = audit(contents)
         bar.update(advance=1, description="comparing")
         after = effects_of(place)
@@ -75,12 +74,16 @@ def examine(place: Place) -> Examination:
         unresolved=len(open_ones),
         attention=sum(i.state is State.ATTENTION for i in contents.instructions.values()),
         cases=sum(case.closed_at is None for case in contents.cases.values()),
-        holds=holds,
+        holds=tuple(holds),
         payments=len(contents.payments),
         instructions=len(contents.instructions),
         events=len(contents.events),
         is_compared=after is not None,
     )
+
+
+async def all_in(views: Views) -> tuple[Contents, list[str]]:
+    return await views.contents(), await views.holds()
 
 
 def damaged(damage: Iterable[str]) -> Examination:
@@ -99,6 +102,8 @@ def damaged(damage: Iterable[str]) -> Examination:
 
 
 def effects_of(place: Place) -> Effects | None:
+    if place.settings.bank:
+        return None  # A process of its own, which alone opens its book.
     effects = wiring.effects_at_bank(place.settings.database)
     return None if effects is None else {effect.number: effect for effect in effects}
 

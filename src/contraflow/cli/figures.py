@@ -10,13 +10,14 @@ import typer
 from msgspec.structs import asdict
 
 from contraflow import wiring
-from contraflow.cli import fields, paper
+from contraflow.cli import paper
 from contraflow.cli import parameters as p
-from contraflow.cli.place import place_of, reading
+from contraflow.cli.place import look, place_of
 from contraflow.domain.money import exponent_of
 from contraflow.engine.metrics import Delay, Metrics, Rate, Stages, measure, shown
 from contraflow.engine.views import time_text
-from contraflow.store import Window
+from contraflow.requests import fields
+from contraflow.store import Views, Window
 
 Since = Annotated[str, typer.Option(metavar="TIME", help="2026-11-24T08:00:00Z, or 24h: ago.")]
 Until = Annotated[str, typer.Option(metavar="TIME", help="Not included; else now.")]
@@ -50,15 +51,16 @@ def metrics(
     )
     if window.until <= window.since:
         raise fields.FieldInvalid("until", "not after --since")
-    with (
-        paper.progress("reading", total=None, is_quiet=as_json),
-        reading(place) as views,
-    ):
-        measured = measure(views.sent(window), views.finished(window))
+    with paper.progress("reading", total=None, is_quiet=as_json):
+        measured = look(place, lambda views: measured_in(views, window))
     if as_json:
         paper.print_json(document(window, measured))
     else:
         print_metrics(window, measured)
+
+
+async def measured_in(views: Views, window: Window) -> Metrics:
+    return measure(await views.sent(window), await views.finished(window))
 
 
 def document(window: Window, measured: Metrics) -> dict[str, object]:

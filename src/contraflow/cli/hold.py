@@ -6,11 +6,12 @@ from typing import Annotated
 
 import typer
 
-from contraflow.cli import fields
 from contraflow.cli import parameters as p
-from contraflow.cli.asking import ask, fingerprinted, key_of
+from contraflow.cli.asking import ask, key_of
 from contraflow.cli.place import Place, place_of
 from contraflow.domain.commands import SwitchHold
+from contraflow.requests import fields
+from contraflow.requests.asked import fingerprinted
 
 hold = typer.Typer(help="Stop sending, or go on; requests are taken all the time.")
 Scope = Annotated[str, typer.Argument(help="all, channel:NAME or merchant:TENANT.")]

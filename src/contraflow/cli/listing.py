@@ -6,12 +6,13 @@ from typing import Annotated
 
 import typer
 
-from contraflow.cli import fields, paper
+from contraflow.cli import paper
 from contraflow.cli import parameters as p
-from contraflow.cli.place import place_of, reading
+from contraflow.cli.place import look, place_of
 from contraflow.domain.instruction import Kind
 from contraflow.domain.lifecycle import State
 from contraflow.engine.views import instruction_view
+from contraflow.requests import fields
 
 OneState = Annotated[State | None, typer.Option(help="Only those in this state.")]
 OneKind = Annotated[Kind | None, typer.Option(help="Only those of this kind.")]
@@ -36,15 +37,17 @@ def list_instructions(
     place = place_of(db=db, settings_file=settings, tenant=tenant, as_json=as_json)
     of_channel = fields.optional_name("channel", channel)
     behind = place.id("after", after) if after else ""
-    with reading(place) as views:
-        found = views.list_instructions(
+    found = look(
+        place,
+        lambda views: views.list_instructions(
             place.tenant,
             state=state or "",
             kind=kind or "",
             channel=of_channel,
             after=behind,
             count_max=limit + 1,
-        )
+        ),
+    )
     page = [instruction_view(instruction) for instruction in found[:limit]]
     following = page[-1].id if len(found) > limit else None
     if as_json:

@@ -11,21 +11,25 @@ import typer
 from typer.core import TyperGroup
 
 from contraflow.cli.attention import attention
+from contraflow.cli.bank import bank
 from contraflow.cli.cancel import cancel
 from contraflow.cli.capture import capture
 from contraflow.cli.complaints import KNOWN, complain, complain_of
 from contraflow.cli.demo import demo
 from contraflow.cli.doctor import doctor
 from contraflow.cli.exits import EPILOG, Exit
+from contraflow.cli.export import export
 from contraflow.cli.figures import metrics
 from contraflow.cli.hold import hold
 from contraflow.cli.listing import list_instructions
+from contraflow.cli.migrate import migrate
 from contraflow.cli.options import options
 from contraflow.cli.parameters import AS_JSON
 from contraflow.cli.pay import pay
 from contraflow.cli.refund import refund
 from contraflow.cli.replay import replay
 from contraflow.cli.reverse import reverse
+from contraflow.cli.serve import serve
 from contraflow.cli.show import show
 from contraflow.cli.simulate import simulate
 from contraflow.cli.withdraw import reject, release, withdraw
@@ -44,9 +48,13 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "list": list_instructions,
     "release": release,
     "reject": reject,
+    "serve": serve,
     "work": work,
+    "bank": bank,
     "metrics": metrics,
+    "migrate": migrate,
     "doctor": doctor,
+    "export": export,
     "demo": demo,
     "replay": replay,
     "simulate": simulate,
@@ -93,3 +101,7 @@ def main() -> None:
     except Exception:
         LOG.exception("contraflow has failed")
         sys.exit(Exit.OUR_FAULT)
+
+
+if __name__ == "__main__":
+    main()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import typer
 
 from contraflow import wiring
@@ -11,13 +9,13 @@ from contraflow.cli import paper
 from contraflow.cli import parameters as p
 from contraflow.cli.complaints import complain
 from contraflow.cli.exits import Exit
-from contraflow.cli.place import place_of, reading
+from contraflow.cli.place import look, place_of
 from contraflow.domain.options import options_for
 from contraflow.domain.payment import Payment
 from contraflow.engine.metrics import GROUPS, stages
 from contraflow.engine.views import OptionsView, options_view
 from contraflow.errors import ErrorCode
-from contraflow.store import Finished, Views, Window
+from contraflow.store import Views, Window
 
 RECENT_MS = 7 * 24 * 3_600_000
 
@@ -33,11 +31,10 @@ def options(
     """Which ways of undoing a payment are open: until when, how much, why not; which is best."""
     place = place_of(db=db, settings_file=settings, tenant=tenant, as_json=as_json)
     payment_id, now = place.id("payment", payment), wiring.now_ms()
-    with reading(place) as views:
-        found = views.payment(payment_id)
-        if found is None:
-            complain(Exit.REFUSED, ErrorCode.PAYMENT_UNKNOWN, payment, as_json=as_json)
-        usual_ms = usual_ms_of(views, found, now)
+    found = look(place, lambda views: views.payment(payment_id))
+    if found is None:
+        complain(Exit.REFUSED, ErrorCode.PAYMENT_UNKNOWN, payment, as_json=as_json)
+    usual_ms = look(place, lambda views: usual_ms_of(views, found, now))
     policy = wiring.read_policy(place.settings)
     if found.channel not in policy.terms:
         complain(Exit.REFUSED, ErrorCode.CHANNEL_UNABLE, found.channel, as_json=as_json)
@@ -49,10 +46,10 @@ def options(
     raise typer.Exit(Exit.DONE)
 
 
-def usual_ms_of(views: Views, payment: Payment, now: int) -> int | None:
+async def usual_ms_of(views: Views, payment: Payment, now: int) -> int | None:
     """The channel's median from request to end of its reversals, of the last days."""
     window = Window(since=now - RECENT_MS, until=now + 1, channel=payment.channel)
-    finished: Sequence[Finished] = views.finished(window)
+    finished = await views.finished(window)
     return stages(finished, GROUPS["cancel"] | GROUPS["refund"]).requested_to_final.p50
 
 

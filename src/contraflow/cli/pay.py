@@ -8,13 +8,14 @@ import typer
 from msgspec import Struct
 
 from contraflow import wiring
-from contraflow.cli import fields
 from contraflow.cli import parameters as p
-from contraflow.cli.asking import ask, fingerprinted, key_of
+from contraflow.cli.asking import SOURCE, ask, key_of
 from contraflow.cli.place import Place, place_of
 from contraflow.domain.commands import CreatePayment, RecordPayment
 from contraflow.domain.money import Money
 from contraflow.domain.payment import Capturing
+from contraflow.requests import fields
+from contraflow.requests.asked import fingerprinted, fingerprinted_payment
 
 Channel = Annotated[str, typer.Option(help="As the settings name it.")]
 Method = Annotated[str, typer.Option(help="As the channel names it.")]
@@ -79,7 +80,7 @@ def pay(
         method=fields.optional_name("method", method),
         instrument=instrument_of(instrument, script),
         amount=fields.money(minor, currency),
-        labels=fields.labels_of(metadata or (), customer=customer, reference=reference),
+        labels=fields.labels_of(SOURCE, metadata or (), customer=customer, reference=reference),
     )
     if captured or authorized:
         record(place, particulars, wait, is_captured=captured)
@@ -109,7 +110,6 @@ def create(
     capturing: Capturing,
     expires_in: str | None,
 ) -> None:
-    """Of its fingerprint is how long it is valid, not until when."""
     valid_ms = None if expires_in is None else fields.duration_ms("expires_in", expires_in)
     command = CreatePayment(
         key=told.key,
@@ -123,7 +123,7 @@ def create(
         capturing=capturing,
         expires_at=None if valid_ms is None else wiring.now_ms() + valid_ms,
     )
-    ask(place, fingerprinted("pay", command, expires_at=None, valid_ms=valid_ms), wait)
+    ask(place, fingerprinted_payment(command, valid_ms), wait)
 
 
 def instrument_of(instrument: str, script: str) -> str:

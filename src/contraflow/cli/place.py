@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from contraflow import wiring
-from contraflow.cli import fields
+from contraflow.requests import fields
 from contraflow.settings import Settings, read_settings
 from contraflow.store import Views
+
+T = TypeVar("T")
 
 
 class Place(Struct, frozen=True):
@@ -31,7 +36,7 @@ def place_of(
     *, db: str | None, settings_file: Path | None, tenant: str | None, as_json: bool
 ) -> Place:
     """What the options say goes before what the settings say."""
-    settings = read_settings(settings_file)
+    settings = read_settings(settings_file, os.environ)
     database = settings.database if db is None else db
     if not database or not database.isprintable():
         raise fields.FieldInvalid("db", "the name of a file is needed")
@@ -39,11 +44,21 @@ def place_of(
     return Place(replace(settings, database=database, tenant=whose), as_json)
 
 
-@contextmanager
-def reading(place: Place) -> Iterator[Views]:
-    """Look into the database, also while another process works on it."""
-    views = wiring.open_reading(place.settings)
+def look(place: Place, work: Callable[[Views], Awaitable[T]]) -> T:
+    """What the work finds in the database, also while another process works on it."""
+
+    async def looking() -> T:
+        async with reading(place) as views:
+            return await work(views)
+
+    return asyncio.run(looking())
+
+
+@asynccontextmanager
+async def reading(place: Place) -> AsyncIterator[Views]:
+    """For who has an event loop already."""
+    views = await wiring.open_reading(place.settings)
     try:
         yield views
     finally:
-        views.close()
+        await views.close()

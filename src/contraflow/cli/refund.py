@@ -6,11 +6,12 @@ from typing import Annotated
 
 import typer
 
-from contraflow.cli import fields
 from contraflow.cli import parameters as p
-from contraflow.cli.asking import ask, fingerprinted, key_of, timing_of
+from contraflow.cli.asking import SOURCE, ask, key_of
 from contraflow.cli.place import place_of
 from contraflow.domain.commands import RequestRefund
+from contraflow.requests import fields
+from contraflow.requests.asked import fingerprinted, timing_of
 
 ExpectedRefundable = Annotated[
     str | None, typer.Option(metavar="N", help="Refuse, unless so many minor units are left.")
@@ -51,7 +52,7 @@ def refund(
         timing=timing_of(wait),
         for_review=review,
         labels=fields.labels_of(
-            metadata or (), reason=reason, actor=actor, payee=payee, reference=reference
+            SOURCE, metadata or (), reason=reason, actor=actor, payee=payee, reference=reference
         ),
     )
     ask(place, fingerprinted("refund", command), wait)

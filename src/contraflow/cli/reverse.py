@@ -7,18 +7,20 @@ from typing import Annotated
 import typer
 
 from contraflow import wiring
-from contraflow.cli import fields, paper
+from contraflow.cli import paper
 from contraflow.cli import parameters as p
-from contraflow.cli.asking import ask, fingerprinted, key_of, timing_of
+from contraflow.cli.asking import SOURCE, ask, key_of
 from contraflow.cli.complaints import complain
 from contraflow.cli.exits import Exit
-from contraflow.cli.place import Place, place_of, reading
+from contraflow.cli.place import Place, look, place_of
 from contraflow.domain.commands import RequestReversal
 from contraflow.domain.decision import Refused
 from contraflow.domain.instruction import Instruction
 from contraflow.domain.lifecycle import State
 from contraflow.engine.session import foresee
 from contraflow.engine.views import leg_view
+from contraflow.requests import fields
+from contraflow.requests.asked import fingerprinted, timing_of
 
 
 def reverse(
@@ -48,7 +50,7 @@ def reverse(
         amount=fields.optional_money(minor, currency),
         timing=timing_of(wait),
         labels=fields.labels_of(
-            metadata or (), reason=reason, actor=actor, payee=payee, reference=reference
+            SOURCE, metadata or (), reason=reason, actor=actor, payee=payee, reference=reference
         ),
     )
     command = fingerprinted("reverse", command)
@@ -59,8 +61,8 @@ def reverse(
 
 def show_plan(place: Place, command: RequestReversal, *, is_all: bool) -> None:
     """As it would be decided now; the request itself is decided again when it is made."""
-    with reading(place) as views:
-        decision = foresee(views, wiring.read_policy(place.settings), command, wiring.now_ms())
+    policy, now = wiring.read_policy(place.settings), wiring.now_ms()
+    decision = look(place, lambda views: foresee(views, policy, command, now))
     if isinstance(decision, Refused):
         if is_all:
             complain(Exit.REFUSED, decision.code, decision.detail, as_json=place.as_json)

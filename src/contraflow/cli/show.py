@@ -10,8 +10,8 @@ from contraflow.cli import paper
 from contraflow.cli import parameters as p
 from contraflow.cli.complaints import complain
 from contraflow.cli.exits import Exit
-from contraflow.cli.place import place_of, reading
-from contraflow.cli.story import Story, print_story, story_of
+from contraflow.cli.place import look, place_of
+from contraflow.cli.story import print_story, story_of
 from contraflow.domain.instruction import Instruction
 from contraflow.domain.payment import Payment
 from contraflow.engine.views import instruction_view, payment_view
@@ -36,11 +36,13 @@ def show(
     """Show a payment with its instructions, or an instruction with its payment."""
     place = place_of(db=db, settings_file=settings, tenant=tenant, as_json=as_json)
     object_id = place.id("id", name)
-    with reading(place) as views:
-        payment, instructions, is_one = found_in(views, object_id)
-        if payment is None:
-            complain(Exit.REFUSED, ErrorCode.REVERSAL_UNKNOWN, name, as_json=as_json)
-        told = tell(views, payment, instructions, is_one=is_one) if story else None
+    payment, instructions, is_one = look(place, lambda views: found_in(views, object_id))
+    if payment is None:
+        complain(Exit.REFUSED, ErrorCode.REVERSAL_UNKNOWN, name, as_json=as_json)
+    ids = [instruction.instruction_id for instruction in instructions]
+    if not is_one:
+        ids.insert(0, payment.payment_id)
+    told = story_of(look(place, lambda views: views.events_of(ids))) if story else None
     own = payment_view(payment)
     shown = [instruction_view(instruction) for instruction in instructions]
     if as_json:
@@ -52,19 +54,12 @@ def show(
         print_story(told)
 
 
-def found_in(views: Views, object_id: str) -> tuple[Payment | None, list[Instruction], bool]:
+async def found_in(views: Views, object_id: str) -> tuple[Payment | None, list[Instruction], bool]:
     """A payment and all its instructions, or one instruction and its payment."""
-    payment = views.payment(object_id)
+    payment = await views.payment(object_id)
     if payment is not None:
-        return payment, views.instructions_of(object_id), False
-    instruction = views.instruction(object_id)
+        return payment, await views.instructions_of(object_id), False
+    instruction = await views.instruction(object_id)
     if instruction is None:
         return None, [], True
-    return views.payment(instruction.payment_id), [instruction], True
-
-
-def tell(views: Views, payment: Payment, instructions: list[Instruction], *, is_one: bool) -> Story:
-    ids = [instruction.instruction_id for instruction in instructions]
-    if not is_one:
-        ids.insert(0, payment.payment_id)
-    return story_of(views.events_of(ids))
+    return await views.payment(instruction.payment_id), [instruction], True

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from contraflow.cli import parameters as p
-from contraflow.cli.asking import ask, fingerprinted, key_of
+from contraflow.cli.asking import ask, key_of
 from contraflow.cli.place import place_of
 from contraflow.domain.commands import RejectHold, ReleaseHold, WithdrawReversal
+from contraflow.requests.asked import fingerprinted
 
 
 def withdraw(

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
-
 from contraflow import wiring
 from contraflow.cli import paper
 from contraflow.cli import parameters as p
 from contraflow.cli.place import place_of
+from contraflow.cli.stopping import stop_event
 from contraflow.engine.session import drain
-
-STOPPING = (signal.SIGTERM, signal.SIGINT)
+from contraflow.settings import without_password
 
 
 def work(
@@ -25,11 +22,10 @@ def work(
     place = place_of(db=db, settings_file=settings, tenant=tenant, as_json=as_json)
 
     async def until_stopped(embedded: wiring.Embedded) -> dict[str, int]:
-        stopped = asyncio.Event()
-        for each in STOPPING:
-            asyncio.get_running_loop().add_signal_handler(each, stopped.set)
+        stopped = stop_event()
         if not as_json:
-            paper.print_line(f"working on {place.settings.database}; Ctrl-C ends it")
+            database = without_password(place.settings.database)
+            paper.print_line(f"working on {database}; Ctrl-C ends it")
             paper.flush()
         await stopped.wait()
         await drain(embedded.parts)

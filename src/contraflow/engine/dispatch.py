@@ -16,7 +16,7 @@ from contraflow.domain.outcome import Evidence, Outcome, Retry
 from contraflow.engine.attempts import ACTIONS, again_at, attempt_of, retry_at
 from contraflow.engine.gate import Gate
 from contraflow.engine.intake import submit
-from contraflow.engine.limits import LEASE_MS
+from contraflow.engine.limits import LEASE_MARGIN_MS
 from contraflow.engine.parts import Parts
 from contraflow.errors import NotSent, OperationalError, StoreUnwritable
 from contraflow.wire.exchange import Request
@@ -31,11 +31,9 @@ async def dispatch_due(parts: Parts) -> None:
         free = gate.free(parts.store.now())
         if free == 0:
             continue
-        for instruction in await parts.store.due(name, free + len(gate.busy)):
-            if free > 0 and instruction.fence not in gate.busy:
-                free -= 1
-                gate.enter(instruction.fence, parts.store.now())
-                parts.runtime.spawn(work_on(parts, gate, instruction))
+        for instruction in await parts.store.due(name, free, gate.busy):
+            gate.enter(instruction.fence, parts.store.now())
+            parts.runtime.spawn(work_on(parts, gate, instruction))
 
 
 async def work_on(parts: Parts, gate: Gate, instruction: Instruction) -> None:
@@ -69,7 +67,8 @@ async def send_once(parts: Parts, channel: Channel, instruction: Instruction) ->
     """SENT is committed before the first byte, and no byte leaves after its `leave_by`."""
     now = parts.store.now()
     leave_by = max(now + channel.abilities.leave_within_ms, instruction.leave_by or 0)
-    mark = MarkSent(fence=instruction.fence, leave_by=leave_by, lease_until=now + LEASE_MS)
+    lease_until = lease_from(parts, leave_by)
+    mark = MarkSent(fence=instruction.fence, leave_by=leave_by, lease_until=lease_until)
     marked = await submit(parts.intake, mark)
     if not isinstance(marked, Accepted) or marked.payment is None:
         return  # Somebody else has it, it was withdrawn, or it is not its turn.
@@ -77,10 +76,13 @@ async def send_once(parts: Parts, channel: Channel, instruction: Instruction) ->
     attempt = attempt_of(marked.payment, sent, ACTIONS[sent.kind])
     asked_at = parts.store.now()
     request = channel.submit(attempt)
+    parts.in_flight[sent.instruction_id] = sent
     try:
         outcome = await ask(parts, channel, attempt, request, leave_by)
     except NotSent as error:
         outcome = said.NotSent(Evidence(code="not_sent", message=str(error)))
+    finally:
+        parts.in_flight.pop(sent.instruction_id, None)
     heard = await record(parts, channel, sent, outcome, asked_at)
     if heard is not None and may_send_again(channel, heard, outcome):
         await send_once(parts, channel, heard)
@@ -91,7 +93,8 @@ async def inquire_once(parts: Parts, channel: Channel, instruction: Instruction)
 
     Send again only what the channel lacks, and may get twice or cannot have got.
     """
-    claim = ClaimInquiry(fence=instruction.fence, lease_until=parts.store.now() + LEASE_MS)
+    leave_by = parts.store.now() + channel.abilities.leave_within_ms
+    claim = ClaimInquiry(fence=instruction.fence, lease_until=lease_from(parts, leave_by))
     claimed = await submit(parts.intake, claim)
     if not isinstance(claimed, Accepted) or claimed.payment is None:
         return
@@ -102,13 +105,24 @@ async def inquire_once(parts: Parts, channel: Channel, instruction: Instruction)
     request = channel.submit(attempt) if of_withdrawal else channel.inquire(attempt)
     asked_at = parts.store.now()
     try:
-        leave_by = asked_at + channel.abilities.leave_within_ms
         outcome = await ask(parts, channel, attempt, request, leave_by)
     except NotSent as error:
         outcome = said.Unknown(Evidence(code="not_sent", message=str(error)))
     heard = await record(parts, channel, asked, outcome, asked_at, of_withdrawal=of_withdrawal)
     if heard is not None and may_send_again(channel, heard, outcome):
         await send_once(parts, channel, heard)
+
+
+def lease_from(parts: Parts, leave_by: int) -> int:
+    """A call that leaves in time ends before its lease does."""
+    return leave_by + parts.reply_within_ms + LEASE_MARGIN_MS
+
+
+async def hand_back(parts: Parts) -> None:
+    """What nobody has answered yet is in doubt at once, so that another process may ask."""
+    for sent in list(parts.in_flight.values()):
+        claim = ClaimInquiry(fence=sent.fence, lease_until=parts.store.now())
+        await submit(parts.intake, claim)
 
 
 def wants_back(channel: Channel, instruction: Instruction) -> bool:

@@ -8,9 +8,9 @@ DELIVER_MAX = 256  # Events that one step hands to a sink.
 TIMERS_MAX = 64  # Payments and parked facts of one step.
 
 BREATH_MS = 200  # Between two looks at the same full slots.
-IDLE_MS_MAX = 600_000  # A loop looks again then, although nobody rang.
+WATCH_PAUSE_MS = 20  # Between two looks at what other processes have brought to rest.
 REPLY_WITHIN_MS = 30_000  # From the first byte to the last of the reply.
-LEASE_MS = 60_000  # From a claim until somebody else may take over.
+LEASE_MARGIN_MS = 10_000  # From the last byte of a late reply until somebody else takes over.
 LEAVE_WITHIN_MS_MAX = 20_000  # The most that a channel may declare.
 DAY_MS = 24 * 3_600_000  # After its schedule a channel is asked daily.
 RETRY_LATER_MS = 500  # After a rate limit; doubled at every attempt.
@@ -22,6 +22,5 @@ SUSPECT_FAILURES_MAX = 2  # An object in so many failed batches is set aside.
 DETAIL_MAX = 2_000  # Characters of a command that a case quotes.
 CAREFUL_COMMITS = 256  # One by one after a failed check, until the suspicion is dropped.
 
-assert LEAVE_WITHIN_MS_MAX + REPLY_WITHIN_MS < LEASE_MS, "a call must end before its lease does"
 assert BATCH_COMMANDS_MAX * AMOUNT_MINOR_MAX < 2**63, "a batch must not overflow a balance"
 assert DELIVER_MAX <= BATCH_COMMANDS_MAX

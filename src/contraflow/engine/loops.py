@@ -16,7 +16,6 @@ from contraflow.engine.limits import (
     BREATH_MS,
     CAREFUL_COMMITS,
     DETAIL_MAX,
-    IDLE_MS_MAX,
     SUSPECT_FAILURES_MAX,
 )
 from contraflow.engine.notify import notify_due
@@ -27,8 +26,20 @@ from contraflow.errors import ErrorCode, StoreUnwritable, ValueRefused
 
 
 def start(parts: Parts) -> None:
+    listen(parts)
     for loop in (commit_loop, dispatch_loop, notify_loop):
         parts.runtime.spawn(loop(parts))
+
+
+def listen(parts: Parts) -> None:
+    """To other processes, which may have made work for us."""
+    bells = (parts.dispatch_bell, parts.notify_bell, parts.watch_bell)
+
+    def wake() -> None:
+        for bell in bells:
+            bell.ring()
+
+    parts.store.on_wake(wake)
 
 
 async def commit_loop(parts: Parts) -> None:
@@ -122,8 +133,9 @@ async def dispatch_loop(parts: Parts) -> None:
 
 async def patience_ms(parts: Parts) -> int:
     """Until the next thing is due; nothing or less if it is due already."""
-    due_at = await parts.store.next_due()
-    return IDLE_MS_MAX if due_at is None else min(due_at - parts.store.now(), IDLE_MS_MAX)
+    due_at = await parts.store.next_due(parts.channels)
+    poll_ms = parts.store.poll_ms
+    return poll_ms if due_at is None else min(due_at - parts.store.now(), poll_ms)
 
 
 async def notify_loop(parts: Parts) -> None:
@@ -132,4 +144,4 @@ async def notify_loop(parts: Parts) -> None:
             await notify_due(parts)
         except StoreUnwritable:
             parts.counts["store_unwritable"] += 1
-        await parts.notify_bell.wait(IDLE_MS_MAX)
+        await parts.notify_bell.wait(parts.store.poll_ms)

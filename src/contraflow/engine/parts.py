@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from contraflow.channels import Channel
-from contraflow.domain.decision import Answer
+from contraflow.domain.instruction import Instruction
 from contraflow.domain.policy import Policy
 from contraflow.engine.bell import Bell
 from contraflow.engine.gate import Gate
 from contraflow.engine.intake import Intake
-from contraflow.outside import Runtime, Ticket, Transport
+from contraflow.engine.limits import REPLY_WITHIN_MS
+from contraflow.outside import Runtime, Transport
 from contraflow.risk.rules import Rule
 from contraflow.sinks import Sink
 from contraflow.store import Store
@@ -30,6 +31,9 @@ class Parts:
     intake: Intake
     dispatch_bell: Bell
     notify_bell: Bell
+    watch_bell: Bell  # Another process has committed something.
     gates: Mapping[str, Gate]  # By channel.
-    watchers: dict[str, list[Ticket[Answer]]] = field(default_factory=dict)  # By instruction.
+    reply_within_ms: int = REPLY_WITHIN_MS  # The transport keeps it.
+    in_flight: dict[str, Instruction] = field(default_factory=dict)  # Marked, and not answered.
+    watchers: dict[str, list[Bell]] = field(default_factory=dict)  # By instruction.
     counts: Counter[str] = field(default_factory=Counter)  # What no event tells.

@@ -10,12 +10,12 @@ from contraflow.engine.parts import Parts
 
 
 async def expire_due(parts: Parts) -> None:
-    for payment in await parts.store.due_payments(TIMERS_MAX):
+    for payment in await parts.store.due_payments(parts.channels, TIMERS_MAX):
         await submit(parts.intake, ExpirePayment(payment_id=payment.payment_id))
 
 
 async def retry_parked_due(parts: Parts) -> None:
-    for parked in await parts.store.due_parked(TIMERS_MAX):
+    for parked in await parts.store.due_parked(parts.channels, TIMERS_MAX):
         again_at = parts.store.now() + PARKED_RETRY_MS
         command = RetryParked(
             channel=parked.channel, observation=parked.observation, again_at=again_at

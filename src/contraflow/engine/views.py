@@ -210,13 +210,13 @@ def leg_view(kind: str, minor: int, currency: str) -> LegView:
     return LegView(kind=kind, amount=money_view(minor, currency))
 
 
-def case_views(views: Views, tenant: str) -> list[CaseView]:
+async def case_views(views: Views, tenant: str) -> list[CaseView]:
     """The operator's queue of a tenant, and the facts that name no payment and so no tenant."""
-    own = [_attention_view(instruction) for instruction in views.in_attention(tenant)]
-    own += [_review_view(instruction) for instruction in views.in_review(tenant)]
+    own = [_attention_view(instruction) for instruction in await views.in_attention(tenant)]
+    own += [_review_view(instruction) for instruction in await views.in_review(tenant)]
     cases = [
         _case_view(case, tenant)
-        for case in views.open_cases()
+        for case in await views.open_cases()
         if tenant_of(case.object_id) == tenant or is_of_nobody(case)
     ]
     return sorted(own + cases, key=lambda case: (case.deadline_at or "", case.id))

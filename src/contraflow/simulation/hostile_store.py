@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from contraflow.domain.commands import Command
-from contraflow.domain.instruction import Instruction
+from contraflow.domain.instruction import Fence, Instruction
 from contraflow.errors import StoreUnwritable
 from contraflow.simulation.faults import Crash, Fault
 from contraflow.simulation.surroundings import Surroundings
 from contraflow.store import Commit, Loaded
+from contraflow.store.rows import Found
 from contraflow.store.sqlite import SqliteStore
-from contraflow.store.sqlite_load import Found
 
 COMMIT_MS_MAX = 20
 
@@ -39,8 +39,10 @@ class HostileStore(SqliteStore):
             world.note_commit(commands, commit)
         return commit
 
-    async def due(self, channel: str, count_max: int) -> list[Instruction]:
-        due = await SqliteStore.due(self, channel, count_max)
+    async def due(
+        self, channel: str, count_max: int, busy: Collection[Fence] = ()
+    ) -> list[Instruction]:
+        due = await SqliteStore.due(self, channel, count_max, busy)
         for instruction in due:
             if self.world.faults.strike(Fault.TWO_WORKERS, 0.03, (instruction.state,)):
                 self.world.send_second_worker(instruction)

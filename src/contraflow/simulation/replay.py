@@ -6,37 +6,60 @@ the commit that decides it, so a replay that was killed goes on where it was.
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter
+import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from msgspec import Struct
+
+from contraflow.banking import memory_bank
 from contraflow.domain.commands import ClientCommand
-from contraflow.domain.ids import name_of
-from contraflow.domain.instruction import Kind
-from contraflow.domain.lifecycle import PaymentState, State
-from contraflow.domain.payment import Payment
 from contraflow.engine.commit import line_answer
 from contraflow.engine.intake import submit
 from contraflow.engine.loops import start
 from contraflow.engine.parts import Parts
 from contraflow.outside.virtual_time import VirtualTime, result_of
-from contraflow.settings import Settings
-from contraflow.simulation.replay_rows import Row, command_of, digest_of, read_rows, refusal_of
+from contraflow.settings import ChannelSettings, Settings
+from contraflow.simulation.replay_rows import (
+    Row,
+    command_of,
+    digest_of,
+    read_rows,
+    refusal_of,
+)
+from contraflow.simulation.replay_shares import WHOLE, Share, rows_of
+from contraflow.simulation.replay_totals import totals_of
+from contraflow.simulation.standing_store import standing
 from contraflow.store import Contents
+from contraflow.store.places import is_server, open_store
+from contraflow.store.postgres_opening import open_store as open_server
 from contraflow.wiring import Embedded, embed, latest_of, lines_of
 
 UNDO_WINDOW_S = 1_800
 ROUNDS_MAX = 100_000  # Until all is at rest after the last row.
 
 
+class Task(Struct, frozen=True):
+    """What is to be played, and where to."""
+
+    path: Path
+    settings: Settings
+    source: str  # Under which the answers are kept: the digest of the file, and a cursor.
+    share: Share = WHOLE
+
+    @property
+    def channel(self) -> str:
+        """Each share has its own, so that no process works on what another's clock rules."""
+        [name] = self.settings.channels
+        return name
+
+
 @dataclass(slots=True)
 class Replay:
     runtime: VirtualTime
     embedded: Embedded
-    tenant: str
-    source: str  # Under which the answers are kept.
+    task: Task
     answered: dict[int, str]
     refunds: dict[str, str] = field(default_factory=dict)  # The payment of a request, by its key.
 
@@ -45,46 +68,62 @@ class Replay:
         return self.embedded.parts
 
 
-def replay_settings(database: str, tenant: str) -> Settings:
-    return Settings(database=database, tenant=tenant, sinks=(), undo_window_s=UNDO_WINDOW_S)
+def task_of(path: Path, database: str, tenant: str, *, fresh_cursor: bool = False) -> Task:
+    """To go on with the latest cursor of this file, or to begin one that nobody has used."""
+    digest, number = digest_of(path), 0
+    channel = f"replay_{digest[:8]}" if is_server(database) else "sandbox"
+    settings = Settings(
+        database=database,
+        tenant=tenant,
+        sinks={},
+        undo_window_s=UNDO_WINDOW_S,
+        channels={channel: ChannelSettings(plugin="sandbox")},
+    )
+    with asyncio.Runner() as runner:
+        runner.run(latest_of(settings, 0))  # A new database gets its tables.
+        source = digest
+        while fresh_cursor and runner.run(lines_of(settings, source)):
+            number += 1
+            source = f"{digest}#{number}"
+    return Task(path, settings, source)
 
 
-def replay_file(
-    path: Path,
-    settings: Settings,
-    *,
-    on_row: Callable[[int], None],
-    fresh_cursor: bool = False,
-) -> dict[str, object]:
+def play_all(task: Task, on_row: Callable[[int], None]) -> dict[str, object]:
     """The totals of the end state, in the form of `expected_totals.json`."""
-    rows = read_rows(path)
-    runtime = VirtualTime(time=max(latest_of(settings, rows[0].at if rows else 0), 0))
-    source, answered = cursor_of(settings, digest_of(path), fresh=fresh_cursor)
-    embedded = embed(settings, runtime)
-    replay = Replay(runtime, embedded, settings.tenant, source, dict(answered))
-    try:
-        start(replay.parts)
-        embedded.local_bank.set_alarm()
-        for group in groups_of(rows):
-            play(replay, group)
-            on_row(len(group))
-        come_to_rest(replay)
-        contents = result_of(replay.parts.store.contents())
-    finally:
-        runtime.drop()
-        embedded.close()
-    return totals_of(rows, replay.answered, contents)
+    rows = read_rows(task.path)
+    answered, contents = play_share(task, on_row)
+    return totals_of(rows, answered, contents)
 
 
-def cursor_of(settings: Settings, digest: str, *, fresh: bool) -> tuple[str, dict[int, str]]:
-    """The cursor of this file to go on with: the latest, or one that nobody has used."""
-    source, number = digest, 0
-    answered = dict(lines_of(settings, source))
-    while answered and fresh:
-        number += 1
-        source = f"{digest}#{number}"
-        answered = dict(lines_of(settings, source))
-    return source, answered
+def play_share(task: Task, on_row: Callable[[int], None]) -> tuple[dict[int, str], Contents]:
+    rows = rows_of(read_rows(task.path), task.share)
+    settings = task.settings
+    with asyncio.Runner() as runner:
+        first_at = rows[0].at if rows else 0
+        runtime = VirtualTime(time=runner.run(latest_of(settings, first_at)))
+        answered = dict(runner.run(lines_of(settings, task.source)))
+        embedded = open_engine(settings, runtime, runner)
+        replay = Replay(runtime, embedded, task, answered)
+        try:
+            start(replay.parts)
+            embedded.wake_bank()
+            for group in groups_of(rows):
+                play(replay, group)
+                on_row(len(group))
+            come_to_rest(replay)
+            contents = result_of(replay.parts.store.contents())
+        finally:
+            runtime.drop()
+            result_of(embedded.close())
+    return replay.answered, contents
+
+
+def open_engine(settings: Settings, runtime: VirtualTime, runner: asyncio.Runner) -> Embedded:
+    """On a server the bank is in memory: what it has forgotten after a kill is sent again."""
+    if is_server(settings.database):
+        store = standing(runner.run(open_server(settings.database, clock=runtime.now)), runner)
+        return embed(settings, runtime, store, memory_bank())
+    return embed(settings, runtime, runner.run(open_store(settings.database, runtime.now)))
 
 
 def groups_of(rows: Sequence[Row]) -> Iterator[list[Row]]:
@@ -119,7 +158,8 @@ def play(replay: Replay, group: list[Row]) -> None:
             replay.answered[row.number] = refused
             continue
         refunded = replay.refunds.get(row.target, "")
-        command = command_of(row, replay.source, replay.tenant, refunded)
+        task = replay.task
+        command = command_of(row, task.source, task.settings.tenant, refunded, task.channel)
         replay.runtime.spawn(answer(replay, row.number, command))
     replay.runtime.run_to(group[0].at)
 
@@ -131,45 +171,8 @@ async def answer(replay: Replay, number: int, command: ClientCommand) -> None:
 
 def come_to_rest(replay: Replay) -> None:
     for _ in range(ROUNDS_MAX):
-        due_at = result_of(replay.parts.store.next_due())
+        due_at = result_of(replay.parts.store.next_due(replay.parts.channels))
         if due_at is None:
             return
         replay.runtime.run_to(max(due_at, replay.runtime.time + 1))
     raise AssertionError("the replay does not come to rest")
-
-
-def totals_of(
-    rows: Sequence[Row], answered: dict[int, str], contents: Contents
-) -> dict[str, object]:
-    payments = sorted(contents.payments.values(), key=lambda p: name_of(p.payment_id))
-    refunds = [
-        i
-        for i in contents.instructions.values()
-        if i.kind is Kind.REFUND and i.state is State.SUCCEEDED
-    ]
-    withdrawn = [i for i in contents.instructions.values() if i.state is State.WITHDRAWN]
-    states = Counter(state_of(payment) for payment in payments)
-    lines = "\n".join(
-        f"{name_of(p.payment_id)},{p.captured},{p.refunded},{state_of(p)}" for p in payments
-    )
-    return {
-        "rows": len(rows),
-        "payments": len(payments),
-        "captured_minor": sum(payment.captured for payment in payments),
-        "refunds_succeeded": len(refunds),
-        "refunded_minor": sum(refund.minor for refund in refunds),
-        "requests_withdrawn": len(withdrawn),
-        "payments_canceled": states["canceled"],
-        "states": dict(sorted(states.items())),
-        "codes": dict(sorted(Counter(answered[row.number] for row in rows).items())),
-        "by_kind": dict(
-            sorted(Counter(f"{row.kind}/{answered[row.number]}" for row in rows).items())
-        ),
-        "sha256_of_final_state": hashlib.sha256(lines.encode()).hexdigest(),
-    }
-
-
-def state_of(payment: Payment) -> str:
-    if payment.state is not PaymentState.CAPTURED or payment.refunded == 0:
-        return payment.state
-    return "refunded" if payment.refunded == payment.captured else "partially_refunded"

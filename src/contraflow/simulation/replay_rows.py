@@ -25,7 +25,6 @@ KINDS = ("payment", "authorize", "capture", "cancel", "refund", "reverse", "with
 WITH_AMOUNT = frozenset({"payment", "authorize", "capture", "refund"})
 WHOLE = re.compile(r"[1-9][0-9]*")
 NOWHERE = "X" * 3  # The code of ISO 4217 for no currency: it differs from every payment's.
-CHANNEL = "sandbox"
 
 
 class Row(Struct, frozen=True):
@@ -84,7 +83,7 @@ def refusal_of(row: Row) -> ErrorCode | None:
     return None if is_whole else ErrorCode.AMOUNT_INVALID
 
 
-def command_of(row: Row, source: str, tenant: str, refunded: str) -> c.ClientCommand:
+def command_of(row: Row, source: str, tenant: str, refunded: str, channel: str) -> c.ClientCommand:
     """`refunded` is the payment that the refund request named by a withdrawal is about."""
     mark = canonical.fingerprint(
         {"of": row.kind, "to": row.target, "minor": row.amount_minor, "currency": row.currency}
@@ -98,7 +97,7 @@ def command_of(row: Row, source: str, tenant: str, refunded: str) -> c.ClientCom
                 fingerprint=mark,
                 line=line,
                 payment_id=target,
-                channel=CHANNEL,
+                channel=channel,
                 amount=_amount(row),
                 is_captured=row.kind == "payment",
             )

@@ -52,8 +52,8 @@ from contraflow.wiring import assemble
 KEY = "5a" * 32
 SET_BACK_MS_MAX = 5_000
 SET_FORWARD_MS_MAX = 3_600_000
-SETTINGS = Settings(sinks=("memory",), attempts_max=3)
-UNDOING = Settings(sinks=("memory",), attempts_max=3, undo_window_s=2)
+SETTINGS = Settings(attempts_max=3)
+UNDOING = Settings(attempts_max=3, undo_window_s=2)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,6 +1,8 @@
 """Where events go when they leave. One file per destination.
 
-This page is the contract. Each file beside it defines one `open_sink()`.
+This page is the contract. Each file beside it defines one `open_sink(name, options)`: `name` is
+what the operator calls it, and under which its place in the feed is kept; the options are the
+settings for it. It raises SettingInvalid for an option that it does not know or that it lacks.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ class Sink(Protocol):
     def deliver(self, position: int, body: bytes) -> None:
         """Deliver at least once, in order; raise OperationalError to be called again later.
 
-        `position` rises with every event; `body` is its canonical JSON, as it is stored.
+        `position` rises from event to event; `body` is its canonical JSON, as it is stored. What
+        was taken comes again where that could not be noted, or where another process noted it.
         """
         ...

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
+
+from contraflow.errors import SettingInvalid
 
 KEPT = 1_000
 
 
 class Memory:
-    name = "memory"
-
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self.name = name
         self.bodies: deque[bytes] = deque(maxlen=KEPT)
         self.position = 0
 
     def deliver(self, position: int, body: bytes) -> None:
-        assert position > self.position, "events come in order"
-        self.position = position
-        self.bodies.append(body)
+        if position > self.position:
+            self.position = position
+            self.bodies.append(body)
 
 
-def open_sink() -> Memory:
-    return Memory()
+def open_sink(name: str, options: Mapping[str, str]) -> Memory:
+    if options:
+        raise SettingInvalid(f"sinks.{name}.options: memory has none")
+    return Memory(name)

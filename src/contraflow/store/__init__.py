@@ -16,7 +16,7 @@ from contraflow.domain.cases import Case, Parked
 from contraflow.domain.commands import Command, Line
 from contraflow.domain.decision import Answer, Receipt
 from contraflow.domain.facts import BookedFact
-from contraflow.domain.instruction import Instruction
+from contraflow.domain.instruction import Fence, Instruction
 from contraflow.domain.payment import Payment
 from contraflow.ledger.journal import Entry
 
@@ -75,8 +75,15 @@ class Contents(Struct, frozen=True):
 
 
 class Store(Protocol):
+    @property
+    def poll_ms(self) -> int:
+        """How long what another process has written may go unseen."""
+        ...
+
+    async def close(self) -> None: ...
+
     def now(self) -> int:
-        """Milliseconds; never below what was committed. Leases and deadlines use this clock."""
+        """Milliseconds. Leases and deadlines use this clock, which all processes share."""
         ...
 
     async def commit(self, commands: Sequence[Command], plan: Callable[[Loaded], Commit]) -> Commit:
@@ -86,23 +93,31 @@ class Store(Protocol):
         """
         ...
 
-    async def due(self, channel: str, count_max: int) -> list[Instruction]:
+    def on_wake(self, ring: Callable[[], None]) -> None:
+        """Ring when another process may have made work; not to be relied on."""
+        ...
+
+    async def due(
+        self, channel: str, count_max: int, busy: Collection[Fence] = ()
+    ) -> list[Instruction]:
         """Instructions of a channel that somebody must look at now, the longest waiting first.
 
         Without those that are only waiting to be sent and whose sending is on hold, and without
-        those that are quarantined or whose payment is.
+        those that are quarantined or whose payment is, and without those that the caller is busy
+        with. Where several processes work on one
+        database each is claimed for a while, and given to one of them.
         """
         ...
 
-    async def due_payments(self, count_max: int) -> list[Payment]:
-        """Unpaid payments whose payer may no longer pay."""
+    async def due_payments(self, channels: Collection[str], count_max: int) -> list[Payment]:
+        """Unpaid payments of these channels whose payer may no longer pay."""
         ...
 
-    async def due_parked(self, count_max: int) -> list[Parked]:
-        """Parked facts that are to be tried again."""
+    async def due_parked(self, channels: Collection[str], count_max: int) -> list[Parked]:
+        """Parked facts from these channels that are to be tried again."""
         ...
 
-    async def next_due(self) -> int | None:
+    async def next_due(self, channels: Collection[str]) -> int | None:
         """When the next of all these falls due."""
         ...
 
@@ -163,17 +178,21 @@ class Sent(Struct, frozen=True, gc=False):
 
 
 class Views(Protocol):
-    def close(self) -> None: ...
+    async def close(self) -> None: ...
 
-    def payment(self, payment_id: str) -> Payment | None: ...
+    async def payment(self, payment_id: str) -> Payment | None: ...
 
-    def instruction(self, instruction_id: str) -> Instruction | None: ...
+    async def instruction(self, instruction_id: str) -> Instruction | None: ...
 
-    def instructions_of(self, payment_id: str) -> list[Instruction]:
+    async def at_rest(self, instruction_ids: Sequence[str]) -> list[str]:
+        """Those of them that have come to their end, or to a person."""
+        ...
+
+    async def instructions_of(self, payment_id: str) -> list[Instruction]:
         """In the order in which they were asked for."""
         ...
 
-    def list_instructions(
+    async def list_instructions(
         self,
         tenant: str,
         *,
@@ -186,36 +205,40 @@ class Views(Protocol):
         """By id, from behind `after`; an empty word stands for all."""
         ...
 
-    def in_attention(self, tenant: str = "") -> list[Instruction]:
+    async def in_attention(self, tenant: str = "") -> list[Instruction]:
         """What waits for a person's decision, the nearest deadline first; of all without a name."""
         ...
 
-    def in_review(self, tenant: str = "") -> list[Instruction]:
+    async def in_review(self, tenant: str = "") -> list[Instruction]:
         """What is held until a person releases or rejects it, the nearest deadline first."""
         ...
 
-    def open_cases(self, tenant: str = "") -> list[Case]:
+    async def open_cases(self, tenant: str = "") -> list[Case]:
         """The nearest deadline first. Facts that name no payment are in nobody's list but all's."""
         ...
 
-    def events_of(self, object_ids: Sequence[str]) -> list[tuple[int, Record]]:
+    async def events_of(self, object_ids: Sequence[str]) -> list[tuple[int, Record]]:
         """In order, each with its position and its entries."""
         ...
 
-    def receipt(self, key: str) -> Receipt | None: ...
+    async def receipt(self, key: str) -> Receipt | None: ...
 
-    def holds(self) -> list[str]: ...
+    async def holds(self) -> list[str]: ...
 
-    def finished(self, window: Window) -> list[Finished]:
+    async def lines(self, source: str) -> Mapping[int, str]:
+        """What was answered to the lines of a file, by their number."""
+        ...
+
+    async def finished(self, window: Window) -> list[Finished]:
         """Everything that came to its end in the window. Reads the whole table: not for a loop."""
         ...
 
-    def sent(self, window: Window) -> list[Sent]:
+    async def sent(self, window: Window) -> list[Sent]:
         """Everything that was first sent, or recorded as made elsewhere, in the window."""
         ...
 
-    def damage(self) -> list[str]:
+    async def damage(self) -> list[str]:
         """What the database itself finds wrong with its file; empty where all is well."""
         ...
 
-    def contents(self) -> Contents: ...
+    async def contents(self) -> Contents: ...

@@ -40,22 +40,25 @@ EXPECTED = {migration.number: migration.sha256 for migration in MIGRATIONS}
 
 def migrate(
     connection: apsw.Connection, *, now: int, migrations: Sequence[Migration] = MIGRATIONS
-) -> None:
-    """Apply what is missing, each in its own transaction.
+) -> list[str]:
+    """Apply what is missing, each in its own transaction; the names of what was applied.
 
     Raises SchemaUnknown if the database knows more than we do, or knows a file otherwise.
     """
     applied = applied_to(connection)
     if not applied and connection.execute(sql.HAS_TABLES).get is not None:
         raise SchemaUnknown("this is another program's database")
+    done = []
     for migration in migrations:
         known = applied.pop(migration.number, None)
         if known is None:
             _apply(connection, migration, now)
+            done.append(migration.name)
         elif known != migration.sha256:
             raise SchemaUnknown(f"migration {migration.number} is another one in this database")
     if applied:
         raise SchemaUnknown(f"migration {max(applied)} is newer than this contraflow")
+    return done
 
 
 def assert_current(connection: apsw.Connection) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,21 +14,22 @@ import apsw
 
 from contraflow.domain.cases import Parked
 from contraflow.domain.commands import Command
-from contraflow.domain.instruction import Instruction
+from contraflow.domain.instruction import Fence, Instruction
 from contraflow.domain.payment import Payment
 from contraflow.errors import LibraryTooOld, Superseded
 from contraflow.ledger.journal import Entry
 from contraflow.store import Commit, Contents, Loaded, Record
 from contraflow.store import sqlite_statements as sql
 from contraflow.store.file_lock import FileLock, lock_file
+from contraflow.store.rows import Found, instructions_of, parked_of, payments_of
 from contraflow.store.schema import migrate
 from contraflow.store.sqlite_contents import contents_of
-from contraflow.store.sqlite_load import Found, load
-from contraflow.store.sqlite_rows import instructions_of, parked_of, payments_of
+from contraflow.store.sqlite_load import as_json, load
 from contraflow.store.sqlite_save import save, write
 from contraflow.store.sqlite_trouble import in_our_words
 
 OLDEST = (3, 51, 3)
+IDLE_MS = 600_000
 OPEN = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_URI
 
 
@@ -51,6 +52,18 @@ def open_store(place: str | Path, clock: Callable[[], int]) -> SqliteStore:
         if lock is not None:
             lock.release()
         raise
+
+
+def migrate_file(place: str | Path, now: int) -> list[str]:
+    """What was applied; a new file is made. Raises as `open_store` does."""
+    file = file_of(place)
+    with ExitStack() as at_the_end, in_our_words():
+        if file is not None:
+            at_the_end.callback(lock_file(file).release)
+            file.touch(mode=0o600)
+        connection = connect(place)
+        at_the_end.callback(connection.close)
+        return migrate(connection, now=now)
 
 
 def connect(place: str | Path) -> apsw.Connection:
@@ -100,7 +113,11 @@ class SqliteStore:
         self.has_exceptions = self._has_exceptions()
         self.connection.execute(sql.COMMIT)
 
-    def close(self) -> None:
+    @property
+    def poll_ms(self) -> int:
+        return IDLE_MS  # Nobody else writes.
+
+    async def close(self) -> None:
         self.connection.close()
         if self.lock is not None:
             self.lock.release()
@@ -117,21 +134,28 @@ class SqliteStore:
             self.has_exceptions = self._has_exceptions()
         return commit
 
-    async def due(self, channel: str, count_max: int) -> list[Instruction]:
-        statement = sql.DUE if self.has_exceptions else sql.DUE_PLAIN
-        rows = self._rows(statement, (channel, self.now(), count_max))
-        return list(instructions_of(rows).values())
+    def on_wake(self, ring: Callable[[], None]) -> None:
+        """Nobody else writes."""
 
-    async def due_payments(self, count_max: int) -> list[Payment]:
-        rows = self._rows(sql.DUE_PAYMENTS, (self.now(), count_max))
+    async def due(
+        self, channel: str, count_max: int, busy: Collection[Fence] = ()
+    ) -> list[Instruction]:
+        statement = sql.DUE if self.has_exceptions else sql.DUE_PLAIN
+        rows = self._rows(statement, (channel, self.now(), count_max + len(busy)))
+        found = [i for i in instructions_of(rows).values() if i.fence not in busy]
+        return found[:count_max]
+
+    async def due_payments(self, channels: Collection[str], count_max: int) -> list[Payment]:
+        rows = self._rows(sql.DUE_PAYMENTS, (self.now(), count_max, as_json(channels)))
         return list(payments_of(rows).values())
 
-    async def due_parked(self, count_max: int) -> list[Parked]:
-        return [parked_of(row) for row in self._rows(sql.DUE_PARKED, (self.now(), count_max))]
+    async def due_parked(self, channels: Collection[str], count_max: int) -> list[Parked]:
+        rows = self._rows(sql.DUE_PARKED, (self.now(), count_max, as_json(channels)))
+        return [parked_of(row) for row in rows]
 
-    async def next_due(self) -> int | None:
+    async def next_due(self, channels: Collection[str]) -> int | None:
         statement = sql.NEXT_DUE if self.has_exceptions else sql.NEXT_DUE_PLAIN
-        [[due_at]] = self._rows(statement)
+        [[due_at]] = self._rows(statement, (as_json(channels),))
         return None if due_at is None else int(due_at)
 
     async def undelivered(self, sink: str, count_max: int) -> list[tuple[int, Record]]:

@@ -9,7 +9,7 @@ import apsw
 from contraflow.domain.decision import Receipt
 from contraflow.store import Contents
 from contraflow.store import sqlite_statements as sql
-from contraflow.store.sqlite_rows import cases_of, facts_of, instructions_of, payments_of
+from contraflow.store.rows import cases_of, facts_of, instructions_of, payments_of
 
 
 def contents_of(connection: apsw.Connection) -> Contents:

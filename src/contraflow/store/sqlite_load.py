@@ -7,7 +7,6 @@ from typing import Any
 
 import apsw
 import msgspec
-from msgspec import Struct
 
 from contraflow.domain.cases import Case
 from contraflow.domain.commands import Command, Line
@@ -16,22 +15,15 @@ from contraflow.domain.instruction import Instruction
 from contraflow.domain.payment import Payment
 from contraflow.store import Loaded
 from contraflow.store import sqlite_statements as sql
-from contraflow.store.sqlite_reach import Reach, fall_through_keys, paying, reach_of, unsent_ids
-from contraflow.store.sqlite_rows import (
+from contraflow.store.reach import Reach, fall_through_keys, paying, reach_of, unsent_ids
+from contraflow.store.rows import (
+    Found,
     Row,
     cases_of,
     facts_of,
     instructions_of,
     payments_of,
 )
-
-
-class Found(Struct, frozen=True):
-    """What was loaded, and in which versions: what is saved must still be in them."""
-
-    loaded: Loaded
-    payment_versions: dict[str, int]
-    instruction_versions: dict[str, int]
 
 
 def load(connection: apsw.Connection, now: int, commands: Sequence[Command]) -> Found:
@@ -90,7 +82,7 @@ def _cases(
 def _lines(connection: apsw.Connection, lines: Sequence[Line]) -> dict[Line, str]:
     if not lines:
         return {}
-    wanted = _json([(line.source, line.number) for line in lines])
+    wanted = as_json([(line.source, line.number) for line in lines])
     rows = connection.execute(sql.LINES, (wanted,))
     return {Line(source, number): answer for source, number, answer in rows}
 
@@ -98,8 +90,8 @@ def _lines(connection: apsw.Connection, lines: Sequence[Line]) -> dict[Line, str
 def _among(connection: apsw.Connection, statement: str, ids: Sequence[str]) -> list[Any]:
     if not ids:
         return []
-    return connection.execute(statement, (_json(dict.fromkeys(ids)),)).fetchall()
+    return connection.execute(statement, (as_json(dict.fromkeys(ids)),)).fetchall()
 
 
-def _json(values: Iterable[object]) -> str:
+def as_json(values: Iterable[object]) -> str:
     return msgspec.json.encode(list(values)).decode()

@@ -12,6 +12,11 @@ PRAGMA cache_size = -16384;
 
 PAYMENT = "SELECT * FROM payment WHERE payment_id = ?"
 INSTRUCTION = "SELECT * FROM instruction WHERE instruction_id = ?"
+AT_REST = """
+SELECT instruction_id FROM json_each(?) AS wanted
+CROSS JOIN instruction ON instruction_id = wanted.value
+WHERE final_at IS NOT NULL OR state = 'attention'
+"""
 INSTRUCTIONS_OF = """
 SELECT * FROM instruction WHERE payment_id = ? ORDER BY requested_at, leg, instruction_id
 """

@@ -11,8 +11,7 @@ from msgspec.structs import astuple
 
 from contraflow.store import Commit, Record
 from contraflow.store import sqlite_statements as sql
-from contraflow.store.sqlite_load import Found
-from contraflow.store.sqlite_rows import Row, row_of_parked
+from contraflow.store.rows import Found, Row, row_of_parked
 
 
 def save(connection: apsw.Connection, commit: Commit, found: Found) -> None:

@@ -158,17 +158,15 @@ SELECT instruction.* FROM instruction
 WHERE channel = ?1 AND due_at <= ?2 ORDER BY due_at, instruction_id LIMIT ?3
 """
 NEXT_DUE_PLAIN = """
-WITH RECURSIVE each_channel (name, at) AS (
-    SELECT min(channel), NULL FROM instruction WHERE due_at IS NOT NULL
-    UNION ALL
-    SELECT (SELECT min(channel) FROM instruction WHERE due_at IS NOT NULL AND channel > name),
-           (SELECT min(due_at) FROM instruction WHERE due_at IS NOT NULL AND channel = name)
-    FROM each_channel WHERE name IS NOT NULL)
 SELECT min(at) FROM (
-    SELECT at FROM each_channel
+    SELECT (SELECT min(due_at) FROM instruction
+            WHERE due_at IS NOT NULL AND channel = served.value) AS at
+    FROM json_each(?1) AS served
     UNION ALL SELECT min(expires_at) FROM payment
     WHERE expires_at IS NOT NULL AND state IN ('created', 'pending')
-    UNION ALL SELECT min(due_at) FROM parked WHERE due_at IS NOT NULL)
+      AND channel IN (SELECT value FROM json_each(?1) AS served)
+    UNION ALL SELECT min(due_at) FROM parked
+    WHERE due_at IS NOT NULL AND channel IN (SELECT value FROM json_each(?1) AS served))
 """
 HAS_EXCEPTIONS = """
 SELECT EXISTS (SELECT 1 FROM hold) OR EXISTS (
@@ -177,31 +175,27 @@ SELECT EXISTS (SELECT 1 FROM hold) OR EXISTS (
 DUE_PAYMENTS = """
 SELECT payment.* FROM payment
 WHERE expires_at <= ?1 AND state IN ('created', 'pending')
+  AND channel IN (SELECT value FROM json_each(?3) AS served)
   AND payment_id NOT IN (
     SELECT object_id FROM operator_case WHERE kind = 'quarantined' AND closed_at IS NULL)
 ORDER BY expires_at, rowid LIMIT ?2
 """
 DUE_PARKED = """
 SELECT parked.* FROM parked
-WHERE due_at <= ?1
+WHERE due_at <= ?1 AND channel IN (SELECT value FROM json_each(?3) AS served)
   AND coalesce(body ->> '$.fact.payment_id', '') NOT IN (
     SELECT object_id FROM operator_case WHERE kind = 'quarantined' AND closed_at IS NULL)
 ORDER BY due_at, notice_id LIMIT ?2
 """
-# One look into the index for each channel, however long its queue is. What waits for a hold to end
-# is due when its deadline is.
+# One look into the index for each channel that is served, however long its queue is. What waits
+# for a hold to end is due when its deadline is.
 NEXT_DUE = """
-WITH RECURSIVE
-quarantined AS MATERIALIZED (
+WITH quarantined AS MATERIALIZED (
     SELECT object_id FROM operator_case WHERE kind = 'quarantined' AND closed_at IS NULL),
-each_channel (name) AS (
-    SELECT min(channel) FROM instruction WHERE due_at IS NOT NULL
-    UNION ALL
-    SELECT (SELECT min(channel) FROM instruction WHERE due_at IS NOT NULL AND channel > name)
-    FROM each_channel WHERE name IS NOT NULL),
 waiting_for_hold AS (
     SELECT instruction_id, max(due_at, deadline_at) AS at FROM instruction
     WHERE EXISTS (SELECT 1 FROM hold) AND due_at IS NOT NULL
+      AND channel IN (SELECT value FROM json_each(?1) AS served)
       AND (waiting = 'redirect' OR state = 'accepted')
       AND EXISTS (SELECT 1 FROM hold WHERE scope IN (
         'all', 'channel:' || channel,
@@ -209,21 +203,22 @@ waiting_for_hold AS (
       AND instruction_id NOT IN quarantined AND payment_id NOT IN quarantined)
 SELECT min(at) FROM (
     SELECT (SELECT due_at FROM instruction
-            WHERE channel = name AND due_at IS NOT NULL
+            WHERE channel = served.value AND due_at IS NOT NULL
               AND instruction_id NOT IN quarantined AND payment_id NOT IN quarantined
               AND instruction_id NOT IN (SELECT instruction_id FROM waiting_for_hold)
-            ORDER BY due_at LIMIT 1) AS at FROM each_channel
+            ORDER BY due_at LIMIT 1) AS at FROM json_each(?1) AS served
     UNION ALL
     SELECT at FROM waiting_for_hold JOIN instruction USING (instruction_id)
     WHERE state = 'accepted'
     UNION ALL
     SELECT (SELECT expires_at FROM payment
             WHERE expires_at IS NOT NULL AND state IN ('created', 'pending')
+              AND channel IN (SELECT value FROM json_each(?1) AS served)
               AND payment_id NOT IN quarantined
             ORDER BY expires_at LIMIT 1)
     UNION ALL
     SELECT (SELECT due_at FROM parked
-            WHERE due_at IS NOT NULL
+            WHERE due_at IS NOT NULL AND channel IN (SELECT value FROM json_each(?1) AS served)
               AND coalesce(body ->> '$.fact.payment_id', '') NOT IN quarantined
             ORDER BY due_at LIMIT 1))
 """

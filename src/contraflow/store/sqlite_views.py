@@ -18,10 +18,10 @@ from contraflow.domain.payment import Payment
 from contraflow.ledger.journal import Entry
 from contraflow.store import Contents, Finished, Record, Sent, Window
 from contraflow.store import sqlite_questions as ask
+from contraflow.store.rows import cases_of, instructions_of, payments_of
 from contraflow.store.schema import assert_current
 from contraflow.store.sqlite import OPEN, refuse_old_library
 from contraflow.store.sqlite_contents import contents_of
-from contraflow.store.sqlite_rows import cases_of, instructions_of, payments_of
 from contraflow.store.sqlite_trouble import in_our_words
 
 
@@ -40,20 +40,24 @@ def open_views(place: str | Path) -> SqliteViews:
 class SqliteViews:
     connection: apsw.Connection
 
-    def close(self) -> None:
+    async def close(self) -> None:
         self.connection.close()
 
-    def payment(self, payment_id: str) -> Payment | None:
+    async def payment(self, payment_id: str) -> Payment | None:
         return payments_of(self._rows(ask.PAYMENT, payment_id)).get(payment_id)
 
-    def instruction(self, instruction_id: str) -> Instruction | None:
+    async def instruction(self, instruction_id: str) -> Instruction | None:
         return instructions_of(self._rows(ask.INSTRUCTION, instruction_id)).get(instruction_id)
 
-    def instructions_of(self, payment_id: str) -> list[Instruction]:
+    async def at_rest(self, instruction_ids: Sequence[str]) -> list[str]:
+        wanted = msgspec.json.encode(list(instruction_ids)).decode()
+        return [row[0] for row in self._rows(ask.AT_REST, wanted)]
+
+    async def instructions_of(self, payment_id: str) -> list[Instruction]:
         """In the order in which they were asked for."""
         return list(instructions_of(self._rows(ask.INSTRUCTIONS_OF, payment_id)).values())
 
-    def list_instructions(
+    async def list_instructions(
         self,
         tenant: str,
         *,
@@ -68,19 +72,19 @@ class SqliteViews:
         bindings = (start, f"{tenant}0", state, kind, channel, count_max)
         return list(instructions_of(self._rows(ask.LIST_INSTRUCTIONS, *bindings)).values())
 
-    def in_attention(self, tenant: str = "") -> list[Instruction]:
+    async def in_attention(self, tenant: str = "") -> list[Instruction]:
         """What waits for a person's decision, the nearest deadline first; of all without a name."""
         return list(instructions_of(self._rows(ask.IN_ATTENTION, tenant)).values())
 
-    def in_review(self, tenant: str = "") -> list[Instruction]:
+    async def in_review(self, tenant: str = "") -> list[Instruction]:
         """Held for a person, the nearest deadline first."""
         return list(instructions_of(self._rows(ask.IN_REVIEW, tenant)).values())
 
-    def open_cases(self, tenant: str = "") -> list[Case]:
+    async def open_cases(self, tenant: str = "") -> list[Case]:
         """The nearest deadline first. Facts that name no payment are in nobody's list but all's."""
         return list(cases_of(self._rows(ask.OPEN_CASES, tenant)).values())
 
-    def events_of(self, object_ids: Sequence[str]) -> list[tuple[int, Record]]:
+    async def events_of(self, object_ids: Sequence[str]) -> list[tuple[int, Record]]:
         """In order, each with its position and its entries."""
         wanted = msgspec.json.encode(list(dict.fromkeys(object_ids))).decode()
         rows = self._rows(ask.EVENTS_OF, wanted)
@@ -90,42 +94,44 @@ class SqliteViews:
             entries[position].append(Entry(*entry))
         return [(p, Record(i, n, body, tuple(entries.get(p, ())))) for p, i, n, body in rows]
 
-    def entries_of(self, object_id: str) -> list[Entry]:
-        return [entry for _, record in self.events_of([object_id]) for entry in record.entries]
+    async def entries_of(self, object_id: str) -> list[Entry]:
+        return [
+            entry for _, record in await self.events_of([object_id]) for entry in record.entries
+        ]
 
-    def receipt(self, key: str) -> Receipt | None:
+    async def receipt(self, key: str) -> Receipt | None:
         for row in self._rows(ask.RECEIPT, key):
             return Receipt(*row)
         return None
 
-    def holds(self) -> list[str]:
+    async def holds(self) -> list[str]:
         return [row[0] for row in self._rows(ask.HOLDS)]
 
-    def lines(self, source: str) -> Mapping[int, str]:
+    async def lines(self, source: str) -> Mapping[int, str]:
         """What was answered to the lines of a file, by their number."""
         return dict(self._rows(ask.LINES_OF, source))
 
-    def balances(self) -> Mapping[tuple[str, str], int]:
+    async def balances(self) -> Mapping[tuple[str, str], int]:
         """By account and currency: debits less credits."""
         return {(row[0], row[1]): row[2] for row in self._rows(ask.BALANCES)}
 
-    def finished(self, window: Window) -> list[Finished]:
+    async def finished(self, window: Window) -> list[Finished]:
         """Everything that came to its end in the window. Reads the whole table: not for a loop."""
         rows = self._rows(ask.FINISHED, *msgspec.structs.astuple(window))
         return [Finished(*row) for row in rows]
 
-    def sent(self, window: Window) -> list[Sent]:
+    async def sent(self, window: Window) -> list[Sent]:
         """Everything that was first sent, or recorded as made elsewhere, in the window."""
         return [Sent(*row) for row in self._rows(ask.SENT, *msgspec.structs.astuple(window))]
 
-    def damage(self) -> list[str]:
+    async def damage(self) -> list[str]:
         """What the database itself finds wrong with its file; empty where all is well."""
         try:
             return [row[0] for row in self._rows(ask.QUICK_CHECK) if row[0] != "ok"]
         except apsw.CorruptError as error:
             return [str(error)]
 
-    def contents(self) -> Contents:
+    async def contents(self) -> Contents:
         return contents_of(self.connection)
 
     def _rows(self, statement: str, *bindings: str | int) -> list[Any]:

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec import Struct
 
 from contraflow.domain.cases import Case, CaseKind, Parked
 from contraflow.domain.facts import BookedFact, FactKind, FactState
@@ -17,9 +18,18 @@ from contraflow.domain.instruction import Instruction, Kind, Mode, Waiting, With
 from contraflow.domain.lifecycle import PaymentState, State
 from contraflow.domain.observation import Observation
 from contraflow.domain.payment import Capturing, Payment
+from contraflow.store import Loaded
 
 Row = tuple[Any, ...]
 E = TypeVar("E", bound=StrEnum)
+
+
+class Found(Struct, frozen=True):
+    """What was loaded, and in which versions: what is saved must still be in them."""
+
+    loaded: Loaded
+    payment_versions: dict[str, int]
+    instruction_versions: dict[str, int]
 
 
 def _members(kind: type[E]) -> dict[str, E]:

@@ -20,6 +20,7 @@ LONG = re.compile(r"[1-9][0-9]{18,}")
 DURATION = re.compile(r"([1-9][0-9]{0,8})(s|m|h|d)")
 UNITS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 24 * 3_600_000}
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+ADDRESS = re.compile(r"https?://[^/\s@]+")
 PARKED = re.compile(r"[A-Z2-7]{26}/parked_fact/.+")  # About a number that nobody knows.
 
 
@@ -100,6 +101,13 @@ def minor_or_none(field: str, text: str | None) -> int | None:
     return int(text)
 
 
+def address(field: str, text: str) -> str:
+    """Of a process that listens, without a path."""
+    if not ADDRESS.fullmatch(text):
+        raise FieldInvalid(field, "an address like http://127.0.0.1:8080, without a path")
+    return text
+
+
 def words(field: str, text: str) -> str:
     """Free text of one line."""
     if len(text) > TEXT_MAX:
@@ -130,12 +138,12 @@ def metadata_of(pairs: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def labels_of(metadata: Iterable[str] = (), **texts: str) -> str:
-    """Canonical JSON of the labels; an option is named as its label is."""
+def labels_of(source: str, metadata: Iterable[str] = (), **texts: str) -> str:
+    """Canonical JSON of the labels; an option is named as its label is. `source` is the door."""
     told = {field: words(field, text) for field, text in texts.items()}
     merchant_reference = told.pop("reference", "")
     labels = Labels(
-        source="cli", merchant_reference=merchant_reference, metadata=metadata_of(metadata), **told
+        source=source, merchant_reference=merchant_reference, metadata=metadata_of(metadata), **told
     )
     return canonical.encode(labels).decode()
 

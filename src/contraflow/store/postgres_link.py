@@ -1,0 +1,114 @@
+"""The connections of one process: each is checked before it is used, and lost ones are replaced."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+import asyncpg
+
+from contraflow.errors import SettingUnsafe
+from contraflow.store import postgres_statements as sql
+from contraflow.store.postgres_trouble import ConnectionLost, in_our_words
+
+VERSION_MIN = 150_000
+CONNECT_S = 5
+CONNECTIONS_MAX = 6  # A batch, what is due, the feed, and a few looks.
+# A process that is stopped must not hold its locks for ever, nor wait for those of another.
+SESSION = {
+    "application_name": "contraflow",
+    "search_path": "contraflow",
+    "idle_in_transaction_session_timeout": "3s",
+    "lock_timeout": "5s",
+    "statement_timeout": "20s",
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "2",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "15s",
+    # Every statement of the writer finds its rows by an index; a plan is made once.
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "jit": "off",
+}
+LOOKING = {name: SESSION[name] for name in ("application_name", "search_path")} | {
+    "default_transaction_read_only": "on",
+    "statement_timeout": "60s",
+}
+
+
+@dataclass(slots=True)
+class Link:
+    """To one database, in one role."""
+
+    pool: asyncpg.Pool
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[asyncpg.Connection]:
+        """One to yourself. Raises ConnectionLost and whatever else in_our_words says."""
+        with in_our_words():
+            connection = await self.pool.acquire(timeout=CONNECT_S)
+            is_whole = False
+            try:
+                yield connection
+                is_whole = True
+            finally:
+                if not is_whole and connection.is_in_transaction():
+                    await leave(connection)
+                await self.pool.release(connection)
+
+    async def close(self) -> None:
+        try:
+            await asyncio.wait_for(self.pool.close(), CONNECT_S)
+        except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            self.pool.terminate()
+
+
+async def leave(connection: asyncpg.Connection) -> None:
+    """Undo what was begun; where that cannot be said, the server sees the connection end."""
+    with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+        await connection.execute(sql.ROLLBACK, timeout=CONNECT_S)
+        return
+    connection.terminate()
+
+
+async def open_link(dsn: str, role: str, settings: dict[str, str], size: int) -> Link:
+    """Raises SettingUnsafe, SchemaUnknown or StoreUnwritable, also later for a new connection."""
+
+    async def prepare(connection: asyncpg.Connection) -> None:
+        await refuse_unsafe(connection)
+        await connection.execute(f"SET ROLE {role}")
+
+    with in_our_words():
+        pool = await asyncpg.create_pool(
+            dsn,
+            min_size=1,
+            max_size=size,
+            init=prepare,
+            reset=_nothing_to_reset,
+            timeout=CONNECT_S,
+            server_settings=settings,
+            max_inactive_connection_lifetime=0,
+        )
+    return Link(pool)
+
+
+async def refuse_unsafe(connection: asyncpg.Connection) -> None:
+    """On every new connection: a role or a database may have settings of its own."""
+    row = await connection.fetchrow(sql.CHECK_SETTINGS)
+    for name in ("fsync", "full_page_writes", "synchronous_commit"):
+        if row[name] == "off":
+            raise SettingUnsafe(f"{name} is off: the server may forget what it has acknowledged")
+    if row["version"] < VERSION_MIN:
+        raise SettingUnsafe("PostgreSQL 15 or newer is needed")
+    if row["encoding"] != "UTF8":
+        raise SettingUnsafe(f"the database is in {row['encoding']}: UTF8 is needed")
+    if row["is_standby"]:
+        raise ConnectionLost("this server is a standby")
+
+
+async def _nothing_to_reset(_: asyncpg.Connection) -> None:
+    """No session state is ever changed, so a connection goes back as it is."""

@@ -1,0 +1,86 @@
+"""Open a PostgreSQL database: to work on it, or to look into it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from contraflow.errors import StoreUnwritable
+from contraflow.store import postgres_statements as sql
+from contraflow.store.postgres import PostgresStore
+from contraflow.store.postgres_clock import ServerClock
+from contraflow.store.postgres_link import CONNECTIONS_MAX, LOOKING, SESSION, Link, open_link
+from contraflow.store.postgres_schema import READER, WRITER, applied_to, assert_current, migrate
+from contraflow.store.postgres_trouble import ConnectionLost, TryAgain
+from contraflow.store.postgres_views import PostgresViews
+from contraflow.store.postgres_wake import Wake
+
+LOOKERS_MAX = 8
+TIME_QUESTIONS_MAX = 50
+
+
+async def open_store(
+    dsn: str, *, clock: Callable[[], int] | None = None, slot: int = 0, owner: str = ""
+) -> PostgresStore:
+    """As one of any number of processes. An empty database is given its tables by `owner`.
+
+    A `clock` stands for the server's own, as in a replay. Raises SchemaUnknown, SettingUnsafe or
+    StoreUnwritable.
+    """
+    try:
+        await _migrate_if_empty(dsn, owner or dsn)
+        link = await open_link(dsn, WRITER, SESSION, CONNECTIONS_MAX)
+    except (ConnectionLost, TryAgain) as error:
+        raise StoreUnwritable(str(error)) from error
+    wake = Wake(dsn, LOOKING)
+    store = PostgresStore(link, ServerClock(clock), wake, slot)
+    try:
+        await _begin(store)
+    except BaseException:
+        await store.close()
+        raise
+    return store
+
+
+async def open_views(dsn: str) -> PostgresViews:
+    """Raises SchemaUnknown, SettingUnsafe or StoreUnwritable."""
+    try:
+        link = await open_link(dsn, READER, LOOKING, LOOKERS_MAX)
+        try:
+            async with link.connection() as connection:
+                await assert_current(connection)
+        except BaseException:
+            await link.close()
+            raise
+    except (ConnectionLost, TryAgain) as error:
+        raise StoreUnwritable(str(error)) from error
+    return PostgresViews(link)
+
+
+async def _migrate_if_empty(dsn: str, owner: str) -> None:
+    """Only an empty one: what changes a database that is in use is said by a person."""
+    link = await open_link(dsn, "NONE", LOOKING, 1)
+    try:
+        async with link.connection() as connection:
+            is_empty = not await applied_to(connection)
+    finally:
+        await link.close()
+    if is_empty:
+        await migrate(owner)
+
+
+async def _begin(store: PostgresStore) -> None:
+    async with store.link.connection() as connection:
+        await assert_current(connection)
+        await connection.execute(sql.FORGET_MARKERS)
+        await _learn_the_time(store.link, store.clock)
+    store.wake.start()
+
+
+async def _learn_the_time(link: Link, clock: ServerClock) -> None:
+    for _ in range(TIME_QUESTIONS_MAX):
+        async with link.connection() as connection:
+            asked_at = clock.monotonic()
+            clock.note(await connection.fetchval(sql.CLOCK), asked_at)
+        if clock.is_set:
+            return
+    raise StoreUnwritable("the server answers too slowly to be asked for the time")

@@ -1,0 +1,110 @@
+"""What the doors may see: read only, in the reader's role, while others write."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+from msgspec.structs import astuple
+
+from contraflow.domain.cases import Case
+from contraflow.domain.decision import Receipt
+from contraflow.domain.instruction import Instruction
+from contraflow.domain.payment import Payment
+from contraflow.errors import StoreUnwritable
+from contraflow.store import Contents, Finished, Record, Sent, Window
+from contraflow.store import postgres_questions as ask
+from contraflow.store.postgres import records_of
+from contraflow.store.postgres_contents import contents_of
+from contraflow.store.postgres_link import Link
+from contraflow.store.postgres_trouble import ConnectionLost, TryAgain
+from contraflow.store.rows import cases_of, instructions_of, payments_of
+
+LOOKS_MAX = 3  # A connection may have died since it was used last.
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresViews:
+    link: Link
+
+    async def close(self) -> None:
+        await self.link.close()
+
+    async def payment(self, payment_id: str) -> Payment | None:
+        return payments_of(await self._rows(ask.PAYMENT, payment_id)).get(payment_id)
+
+    async def instruction(self, instruction_id: str) -> Instruction | None:
+        rows = await self._rows(ask.INSTRUCTION, instruction_id)
+        return instructions_of(rows).get(instruction_id)
+
+    async def at_rest(self, instruction_ids: Sequence[str]) -> list[str]:
+        return [row[0] for row in await self._rows(ask.AT_REST, list(instruction_ids))]
+
+    async def instructions_of(self, payment_id: str) -> list[Instruction]:
+        return list(instructions_of(await self._rows(ask.INSTRUCTIONS_OF, payment_id)).values())
+
+    async def list_instructions(
+        self,
+        tenant: str,
+        *,
+        state: str = "",
+        kind: str = "",
+        channel: str = "",
+        after: str = "",
+        count_max: int = 100,
+    ) -> list[Instruction]:
+        start = max(after, f"{tenant}/")
+        bindings = (start, f"{tenant}0", state, kind, channel, count_max)
+        return list(instructions_of(await self._rows(ask.LIST_INSTRUCTIONS, *bindings)).values())
+
+    async def in_attention(self, tenant: str = "") -> list[Instruction]:
+        return list(instructions_of(await self._rows(ask.IN_ATTENTION, tenant)).values())
+
+    async def in_review(self, tenant: str = "") -> list[Instruction]:
+        return list(instructions_of(await self._rows(ask.IN_REVIEW, tenant)).values())
+
+    async def open_cases(self, tenant: str = "") -> list[Case]:
+        return list(cases_of(await self._rows(ask.OPEN_CASES, tenant)).values())
+
+    async def events_of(self, object_ids: Sequence[str]) -> list[tuple[int, Record]]:
+        async with self.link.connection() as connection:
+            rows = await connection.fetch(ask.EVENTS_OF, list(dict.fromkeys(object_ids)))
+            return await records_of(connection, rows)
+
+    async def receipt(self, key: str) -> Receipt | None:
+        for row in await self._rows(ask.RECEIPT, key):
+            return Receipt(*row)
+        return None
+
+    async def holds(self) -> list[str]:
+        return [row[0] for row in await self._rows(ask.HOLDS)]
+
+    async def lines(self, source: str) -> Mapping[int, str]:
+        return dict(await self._rows(ask.LINES_OF, source))
+
+    async def finished(self, window: Window) -> list[Finished]:
+        return [Finished(*row) for row in await self._rows(ask.FINISHED, *astuple(window))]
+
+    async def sent(self, window: Window) -> list[Sent]:
+        return [Sent(*row) for row in await self._rows(ask.SENT, *astuple(window))]
+
+    async def damage(self) -> list[str]:
+        """Checksums are the server's business: it refuses to read a page that is damaged."""
+        return []
+
+    async def contents(self) -> Contents:
+        async with self.link.connection() as connection:
+            return await contents_of(connection)
+
+    async def _rows(self, statement: str, *bindings: object) -> list[Any]:
+        trouble: Exception | None = None
+        for _ in range(LOOKS_MAX):
+            try:
+                async with self.link.connection() as connection:
+                    rows: list[asyncpg.Record] = await connection.fetch(statement, *bindings)
+                    return rows
+            except (ConnectionLost, TryAgain) as error:
+                trouble = error
+        raise StoreUnwritable(str(trouble)) from trouble

@@ -1,0 +1,79 @@
+"""Telling other processes that there is something to do, and being told. Never needed, only fast.
+
+Outside of the money's transactions: a NOTIFY in them would make all commits stand in one queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import asyncpg
+
+from contraflow.store import postgres_statements as sql
+from contraflow.store.postgres_trouble import ConnectionLost, TryAgain, in_our_words
+
+CHANNEL = "contraflow"
+PAUSE_S = 0.01  # At most one notification in so long.
+HEARTBEAT_S = 5.0  # How long a dead connection may go unnoticed.
+RECONNECT_S = 1.0
+CONNECT_S = 5
+
+
+def nobody() -> None:
+    pass
+
+
+@dataclass(slots=True)
+class Wake:
+    """One dedicated connection, which no pooler may share."""
+
+    dsn: str
+    settings: dict[str, str]
+    ring: Callable[[], None] = nobody
+    called: asyncio.Event = field(default_factory=asyncio.Event)
+    task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self.task = asyncio.get_running_loop().create_task(self._run())
+
+    def call(self) -> None:
+        """Soon, and once for all that happens until then."""
+        self.called.set()
+
+    async def close(self) -> None:
+        if self.task is not None:
+            self.task.cancel()
+            await asyncio.wait([self.task])
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                with in_our_words():
+                    await self._listen()
+            except (ConnectionLost, TryAgain, Exception):  # noqa: BLE001 polling goes on
+                await asyncio.sleep(RECONNECT_S)
+
+    async def _listen(self) -> None:
+        connection = await asyncpg.connect(
+            self.dsn, timeout=CONNECT_S, server_settings=self.settings, command_timeout=CONNECT_S
+        )
+        try:
+            await connection.add_listener(CHANNEL, self._heard)
+            self.ring()  # Much may have happened that nobody could tell us.
+            while True:
+                try:
+                    await asyncio.wait_for(self.called.wait(), HEARTBEAT_S)
+                except TimeoutError:
+                    await connection.execute("SELECT 1")
+                    continue
+                self.called.clear()
+                await connection.execute(sql.WAKE)
+                await asyncio.sleep(PAUSE_S)
+        finally:
+            connection.terminate()
+
+    def _heard(self, connection: asyncpg.Connection, pid: int, _: str, __: object) -> None:
+        if pid != connection.get_server_pid():
+            self.ring()
