@@ -24,6 +24,8 @@ from contraflow.engine.timers import expire_due, retry_parked_due
 from contraflow.engine.waiting import tell_watchers
 from contraflow.errors import ErrorCode, StoreUnwritable, ValueRefused
 
+Outcome = Answer | StoreUnwritable
+
 
 def start(parts: Parts) -> None:
     listen(parts)
@@ -48,37 +50,48 @@ async def commit_loop(parts: Parts) -> None:
     while True:
         batch = await take(parts.intake, 1 if careful else BATCH_COMMANDS_MAX)
         try:
-            answers = await commit_or_bisect(parts, [w.command for w in batch])
-        except StoreUnwritable as error:
-            refuse(batch, error)
-            await parts.runtime.sleep(BREATH_MS)
-            continue
+            outcomes = await commit_or_bisect(parts, [w.command for w in batch])
         except AssertionError:
             # Our code is wrong: nothing was written. Note what was touched, and stop.
             touched = sorted({name for w in batch for name in objects_of(w.command)})
             await parts.store.suspect(touched)
             raise
-        if careful:
+        answers = [each for each in outcomes if not isinstance(each, StoreUnwritable)]
+        if careful and answers:
             careful -= 1
             await drop_suspicion(parts, careful)
         tell_watchers(parts, answers)
-        for waiting, answer in zip(batch, answers, strict=True):
-            if not waiting.ticket.done():  # Whoever asked may have gone away.
-                waiting.ticket.set_result(answer)
+        tell(batch, outcomes)
         parts.dispatch_bell.ring()
         parts.notify_bell.ring()
+        if len(answers) < len(outcomes):
+            await parts.runtime.sleep(BREATH_MS)
 
 
-def refuse(batch: Sequence[Waiting], error: StoreUnwritable) -> None:
-    for waiting in batch:
-        if not waiting.ticket.done():
-            waiting.ticket.set_exception(error)
+def tell(batch: Sequence[Waiting], outcomes: Sequence[Outcome]) -> None:
+    for waiting, outcome in zip(batch, outcomes, strict=True):
+        if waiting.ticket.done():
+            continue  # Whoever asked has gone away.
+        if isinstance(outcome, StoreUnwritable):
+            waiting.ticket.set_exception(outcome)
+        else:
+            waiting.ticket.set_result(outcome)
 
 
-async def commit_or_bisect(parts: Parts, commands: Sequence[Command]) -> list[Answer]:
-    """A value that the database refuses must not refuse what stands beside it."""
+async def commit_or_bisect(parts: Parts, commands: Sequence[Command]) -> list[Outcome]:
+    """A value that the database refuses must not refuse what stands beside it.
+
+    Nor is what was stored told of as if it were not, where the rest cannot be stored.
+    """
     try:
-        return await commit_batch(parts.store, parts.policy, parts.rules, commands)
+        return await commit_or_divide(parts, commands)
+    except StoreUnwritable as error:
+        return [error] * len(commands)
+
+
+async def commit_or_divide(parts: Parts, commands: Sequence[Command]) -> list[Outcome]:
+    try:
+        return [*await commit_batch(parts.store, parts.policy, parts.rules, commands)]
     except ValueRefused as error:
         if len(commands) == 1:
             return [await refuse_value(parts, commands[0], error)]
