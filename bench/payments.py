@@ -7,10 +7,10 @@ from pathlib import Path
 
 import apsw
 from msgspec.structs import astuple
-from workload import BATCH, TENANT, decided, frozen_clock, labels_of, payment_name, policy
+from workload import BATCH, decided, frozen_clock, labels_of, payment_name, policy
 
 from contraflow.domain.commands import RecordPayment
-from contraflow.domain.ids import qualified
+from contraflow.domain.ids import qualified, tenant_of
 from contraflow.domain.lifecycle import PAYMENT_BIRTHS
 from contraflow.domain.money import Money
 from contraflow.domain.payment import Capturing, Payment
@@ -61,10 +61,10 @@ def remove(path: Path) -> None:
         file.unlink()
 
 
-def recording(number: int) -> RecordPayment:
-    payment_id = payment_name(number)
+def recording(number: int, tenants: int = 1) -> RecordPayment:
+    payment_id = payment_name(number, tenants)
     return RecordPayment(
-        key=qualified(TENANT, f"paid_{number:012}"),
+        key=qualified(tenant_of(payment_id), f"paid_{number:012}"),
         fingerprint=canonical.fingerprint({"payment": payment_id, "minor": PAID.minor}),
         labels=labels_of(number),
         payment_id=payment_id,

@@ -12,6 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from payments import copy_of
+from plain_rows import (
+    ACCEPTED_SIDES,
+    SUCCEEDED_SIDES,
+    accepted_facts,
+    accounts_of,
+    born,
+    event_body,
+    receipt_body,
+    sent_facts,
+    succeeded_facts,
+)
 from same_rows import assert_same_rows, bytes_of_bodies
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.ext.declarative import DeferredReflection
@@ -31,15 +42,11 @@ from workload import (
 )
 
 from contraflow.domain.commands import RequestRefund
-from contraflow.domain.ids import number_for, tenant_of
 from contraflow.domain.money import Money
 from contraflow.outside.virtual_time import result_of
 from contraflow.store import sqlite_statements as sql
 
 LENGTHS_APART_MAX = 0.15  # Its own JSON, of the same facts, is about as long.
-ACCEPTED_SIDES = ("merchant.payable", "refunds.in_flight")
-EVIDENCE = ("proof", "code", "status", "request_sha256", "reply_sha256")
-SUCCEEDED_SIDES = ("refunds.in_flight", "channel.receivable")
 
 
 class Table(DeferredReflection, DeclarativeBase):
@@ -109,68 +116,13 @@ def accept(engine: Engine, asked: RequestRefund) -> str:
         payment.reserved += asked.amount.minor
         payment.refunds += 1
         payment.version += 1
-        number = number_for(payment_id=payment.payment_id, key=asked.key)
-        instruction: Any = Instruction(**born(asked, payment, number))
+        instruction: Any = Instruction(**born(asked, payment.channel, frozen_clock()))
         session.add(instruction)
-        session.add(receipt_of(asked, instruction))
-        labels = json.loads(asked.labels)
-        facts = {"key": asked.key, "labels": labels, "mode": instruction.mode, "step": "request"}
-        book(session, instruction, facts, ACCEPTED_SIDES)
+        receipt: Any = Receipt  # Its columns are unknown to the type checker.
+        body = receipt_body(instruction, frozen_clock())
+        session.add(receipt(key=asked.key, fingerprint=asked.fingerprint, body=body))
+        book(session, instruction, accepted_facts(asked, instruction.mode), ACCEPTED_SIDES)
         return str(instruction.instruction_id)
-
-
-def born(asked: RequestRefund, payment: Any, number: str) -> dict[str, Any]:
-    now = frozen_clock()
-    return {
-        "version": 1,
-        "instruction_id": f"{tenant_of(payment.payment_id)}/{number}",
-        "payment_id": payment.payment_id,
-        "channel": payment.channel,
-        "kind": "refund",
-        "mode": "asynchronous_refund",
-        "minor": asked.amount.minor,
-        "currency": payment.currency,
-        "key": asked.key,
-        "leg": 0,
-        "is_fallback": 0,
-        "capture_id": "",
-        "requested_at": now,
-        "labels": asked.labels,
-        "state": "accepted",
-        "number": number,
-        "generation": 0,
-        "withdrawal": "none",
-        "waiting": "",
-        "fruitless": 0,
-        "sequence": 1,
-        "due_at": now,
-        "lease": 0,
-        "attempt": 0,
-        "in_doubt": 0,
-        "reference": "",
-        "failure": "",
-    }
-
-
-def receipt_of(asked: RequestRefund, instruction: Any) -> Receipt:
-    body = {
-        "at": frozen_clock(),
-        "currency": instruction.currency,
-        "decision": "accepted",
-        "legs": [
-            {
-                "id": instruction.instruction_id,
-                "kind": instruction.kind,
-                "minor": instruction.minor,
-                "number": instruction.number,
-            }
-        ],
-        "payment": instruction.payment_id,
-        "v": 1,
-    }
-    receipt: Any = Receipt
-    made: Receipt = receipt(key=asked.key, fingerprint=asked.fingerprint, body=json_of(body))
-    return made
 
 
 def send(engine: Engine, name: str) -> None:
@@ -186,7 +138,7 @@ def send(engine: Engine, name: str) -> None:
         instruction.sent_at = now
         instruction.leave_by = now + LEAVE_WITHIN_MS
         instruction.due_at = now + LEASE_MS
-        book(session, instruction, {"step": "send", "leave_by": instruction.leave_by}, None)
+        book(session, instruction, sent_facts(instruction.leave_by), None)
 
 
 def succeed(engine: Engine, name: str) -> None:
@@ -208,8 +160,7 @@ def succeed(engine: Engine, name: str) -> None:
         payment.reserved -= instruction.minor
         payment.refunded += instruction.minor
         payment.version += 1
-        told = {name: getattr(said.evidence, name) for name in EVIDENCE}
-        facts = {"step": "succeed", "leave_by": instruction.leave_by, "evidence": told}
+        facts = succeeded_facts(instruction.leave_by, said.evidence)
         book(session, instruction, facts, SUCCEEDED_SIDES)
 
 
@@ -217,31 +168,13 @@ def book(
     session: Session, instruction: Any, facts: dict[str, Any], sides: tuple[str, str] | None
 ) -> None:
     """The event, and where money moves its entry and the two balances."""
-    body = {
-        "at": frozen_clock(),
-        "attempt": instruction.attempt,
-        "channel": instruction.channel,
-        "currency": instruction.currency,
-        "id": instruction.instruction_id,
-        "kind": instruction.kind,
-        "minor": instruction.minor,
-        "number": instruction.number,
-        "payment": instruction.payment_id,
-        "reference": instruction.reference,
-        "sequence": instruction.sequence,
-        "state": instruction.state,
-        "type": f"{instruction.kind}.{instruction.state}",
-        "v": 1,
-        **facts,
-    }
     of = {"object_id": instruction.instruction_id, "sequence": instruction.sequence}
-    happened: Any = Event(**of, body=json_of(body))
+    happened: Any = Event(**of, body=event_body(instruction, facts, frozen_clock()))
     session.add(happened)
     if sides is None:
         return
     session.flush()  # The entry needs the position of the event.
-    tenant = tenant_of(instruction.payment_id)
-    debit, credit = (f"{tenant}/{instruction.channel}/{side}" for side in sides)
+    debit, credit = accounts_of(instruction, sides)
     money = {"minor": instruction.minor, "currency": instruction.currency}
     position = happened.position
     session.add(Entry(position=position, line=1, **of, debit=debit, credit=credit, **money))
@@ -251,10 +184,6 @@ def book(
             session.add(Account(account=account, currency=instruction.currency, balance=minor))
         else:
             kept.balance += minor
-
-
-def json_of(body: dict[str, Any]) -> bytes:
-    return json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
 
 
 def assert_plain_is_even(

@@ -13,7 +13,6 @@ import argparse
 import gc
 import os
 import statistics
-import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -21,19 +20,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
 from clients import run_clients
 from floor import Writes, assert_the_floor_is_even, run_floor, spied
 from growth import run_among
 from payments import copy_of, insert_payments, record_payments, remove
 from plain import assert_plain_is_even, run_plain
+from report import Figure, missed, publish, say
 from stopwatch import Took, best, timed
 from unit import unit_s
 from workload import BATCH, live, policy
 
 from contraflow.outside.virtual_time import result_of
 
-RESULTS = Path(__file__).with_name("results")
 CLIENTS = 256
 FEW, MANY = 10_000, 1_000_000  # Payments that are present.
 FSYNCS = 60
@@ -76,13 +74,6 @@ class Arm:
     run: Callable[[int], Took]  # Told how many turns it has had.
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
-    name: str
-    value: float
-    unit: str
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument(
@@ -91,10 +82,8 @@ def main() -> None:
     size = QUICK if parser.parse_args().quick else FULL
     with tempfile.TemporaryDirectory(prefix="contraflow-bench-") as name:
         figures = measure(Path(name), size)
-    lines = [msgspec.json.encode(figure).decode() for figure in figures]
-    print("\n".join(lines), flush=True)
-    keep(lines)
-    judge(figures)
+    publish(figures, "")
+    missed(figures, AT_MOST, AT_LEAST)  # Words only: the machine may be busy with something else.
 
 
 def measure(folder: Path, size: Size) -> list[Figure]:
@@ -215,30 +204,8 @@ def figures_of(took: dict[str, Took], unit: float, fsync_s: float) -> list[Figur
     return judged + absolute
 
 
-def keep(lines: Sequence[str]) -> None:
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / time.strftime("%Y%m%dT%H%M%SZ.jsonl", time.gmtime())
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    say(f"kept in {path}")
-
-
-def judge(figures: Sequence[Figure]) -> None:
-    """Words only: a machine that is busy with something else is no reason to fail."""
-    for figure in figures:
-        if figure.name in AT_MOST:
-            bound, is_met = AT_MOST[figure.name], figure.value <= AT_MOST[figure.name]
-            say(f"{figure.name} {figure.value}, at most {bound}: {'met' if is_met else 'MISSED'}")
-        if figure.name in AT_LEAST:
-            bound, is_met = AT_LEAST[figure.name], figure.value >= AT_LEAST[figure.name]
-            say(f"{figure.name} {figure.value}, at least {bound}: {'met' if is_met else 'MISSED'}")
-
-
 def shown(took: Took) -> str:
     return f"{took.cpu * 1e6:.0f} us of CPU, {took.wall * 1e6:.0f} us"
-
-
-def say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from contraflow.domain.commands import Command, MarkSent, RecordOutcome, RequestRefund
 from contraflow.domain.decision import Accepted, Answer, Told
-from contraflow.domain.ids import qualified
+from contraflow.domain.ids import qualified, tenant_of
 from contraflow.domain.instruction import Instruction, Labels
 from contraflow.domain.money import Money
 from contraflow.domain.outcome import Evidence, Proof, Succeeded
@@ -49,12 +49,17 @@ def policy() -> Policy:
     return policy_of(settings, channels)
 
 
-def payment_name(number: int) -> str:
-    return qualified(TENANT, f"pay_{number:012}")
+def payment_name(number: int, tenants: int = 1) -> str:
+    return qualified(tenant_for(number, tenants), f"pay_{number:012}")
 
 
-def neighbourly(number: int) -> str:
-    return payment_name(neighbour_of(number))
+def tenant_for(number: int, tenants: int) -> str:
+    """One hot merchant, or each in its turn."""
+    return TENANT if tenants == 1 else f"m{number % tenants:06}"
+
+
+def neighbourly(number: int, tenants: int = 1) -> str:
+    return payment_name(neighbour_of(number), tenants)
 
 
 def neighbour_of(number: int) -> int:
@@ -95,7 +100,7 @@ def request(number: int, payment_id: str) -> RequestRefund:
         "labels": labels,
     }
     return RequestRefund(
-        key=qualified(TENANT, f"key_{number:012}"),
+        key=qualified(tenant_of(payment_id), f"key_{number:012}"),
         fingerprint=canonical.fingerprint(asked),
         labels=labels,
         payment_id=payment_id,

@@ -62,7 +62,8 @@ class Link:
 
     async def close(self) -> None:
         try:
-            await asyncio.wait_for(self.pool.close(), CONNECT_S)
+            async with asyncio.timeout(CONNECT_S):
+                await self.pool.close()
         except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             self.pool.terminate()
 

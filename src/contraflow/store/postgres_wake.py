@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 import asyncpg
 
 from contraflow.store import postgres_statements as sql
-from contraflow.store.postgres_trouble import ConnectionLost, TryAgain, in_our_words
 
 CHANNEL = "contraflow"
 PAUSE_S = 0.01  # At most one notification in so long.
@@ -50,9 +49,8 @@ class Wake:
     async def _run(self) -> None:
         while True:
             try:
-                with in_our_words():
-                    await self._listen()
-            except (ConnectionLost, TryAgain, Exception):  # noqa: BLE001 polling goes on
+                await self._listen()
+            except Exception:  # noqa: BLE001 whatever it is: polling goes on
                 await asyncio.sleep(RECONNECT_S)
 
     async def _listen(self) -> None:
@@ -64,7 +62,9 @@ class Wake:
             self.ring()  # Much may have happened that nobody could tell us.
             while True:
                 try:
-                    await asyncio.wait_for(self.called.wait(), HEARTBEAT_S)
+                    # Not wait_for: in Python 3.11 that can swallow the cancellation of `close`.
+                    async with asyncio.timeout(HEARTBEAT_S):
+                        await self.called.wait()
                 except TimeoutError:
                     await connection.execute("SELECT 1")
                     continue
