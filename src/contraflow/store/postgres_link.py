@@ -20,8 +20,9 @@ CONNECTIONS_MAX = 6  # A batch, what is due, the feed, and a few looks.
 SESSION = {
     "application_name": "contraflow",
     "search_path": "contraflow",
-    "idle_in_transaction_session_timeout": "3s",
-    "lock_timeout": "5s",
+    "idle_in_transaction_session_timeout": "1s",
+    "client_connection_check_interval": "500ms",
+    "lock_timeout": "2s",
     "statement_timeout": "20s",
     "tcp_keepalives_idle": "5",
     "tcp_keepalives_interval": "2",
