@@ -39,8 +39,9 @@ simulate: $(READY)  ## Run 2,000 hostile histories
 mutants: $(READY)  ## Plant bugs in copies; the simulation must find every one (minutes)
 	$(BIN)/python scripts/find_planted_bugs.py
 
-bench: $(READY)  ## Measure what one refund costs
-	$(BIN)/python bench/run.py
+bench: $(READY)  ## Measure what one refund costs (minutes); ARGS=--quick is a rougher look
+	$(BIN)/python bench/run.py $(ARGS)
+	$(BIN)/python bench/postgres.py $(ARGS)
 
 reference: $(READY)  ## Write the pages of docs/reference that the code already knows
 	$(BIN)/python scripts/generate_reference.py
