@@ -12,7 +12,7 @@ LOCK := $(UV) pip compile pyproject.toml --quiet --universal --python-version 3.
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check simulate mutants bench reference format lock clean
+.PHONY: help setup demo test check simulate mutants crucible bench reference format lock clean
 
 help:  ## List what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,10 @@ simulate: $(READY)  ## Run 2,000 hostile histories
 
 mutants: $(READY)  ## Plant bugs in copies; the simulation must find every one (minutes)
 	$(BIN)/python scripts/find_planted_bugs.py
+
+crucible: $(READY)  ## Kill, pause and crowd whole processes (2 minutes; -m crucible --help has more)
+	$(BIN)/python -m crucible kill9 --short --json
+	$(BIN)/python -m crucible bank --short --json
 
 bench: $(READY)  ## Measure what one refund costs (minutes); ARGS=--quick is a rougher look
 	$(BIN)/python bench/run.py $(ARGS)

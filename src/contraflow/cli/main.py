@@ -32,6 +32,7 @@ from contraflow.cli.reverse import reverse
 from contraflow.cli.serve import serve
 from contraflow.cli.show import show
 from contraflow.cli.simulate import simulate
+from contraflow.cli.up import up
 from contraflow.cli.withdraw import reject, release, withdraw
 from contraflow.cli.work import work
 from contraflow.errors import ErrorCode
@@ -48,6 +49,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "list": list_instructions,
     "release": release,
     "reject": reject,
+    "up": up,
     "serve": serve,
     "work": work,
     "bank": bank,

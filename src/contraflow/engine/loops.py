@@ -102,10 +102,12 @@ async def commit_or_divide(parts: Parts, commands: Sequence[Command]) -> list[Ou
 
 async def refuse_value(parts: Parts, command: Command, error: ValueRefused) -> Answer:
     """A request is refused by name; what we cannot refuse is set aside for a person."""
+    parts.counts["values_refused"] += 1
     if not isinstance(command, Keyed):
         for object_id in objects_of(command):
             aside = Quarantine(object_id=object_id, detail=f"{error}: {command}"[:DETAIL_MAX])
-            await commit_batch(parts.store, parts.policy, parts.rules, [aside])
+            with suppress(ValueRefused):  # Nothing of ours can have such a name.
+                await commit_batch(parts.store, parts.policy, parts.rules, [aside])
     return Refused(ErrorCode.VALUE_REFUSED, str(error))
 
 

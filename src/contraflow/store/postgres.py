@@ -133,8 +133,8 @@ class PostgresStore:
         now = self.now()
         async with self._light() as connection:
             rows = await connection.fetch(sql.CLAIM, channel, now, count_max, now + CLAIM_MS)
-        found = instructions_of(rows).values()
-        return sorted(found, key=lambda i: (i.requested_at, i.instruction_id))
+        rows.sort(key=lambda row: (row["since"], row["instruction_id"]))
+        return list(instructions_of(row[1:] for row in rows).values())
 
     async def due_payments(self, channels: Collection[str], count_max: int) -> list[Payment]:
         async with self._looking() as connection:

@@ -36,9 +36,10 @@ SESSION = {
     "jit": "off",
 }
 LOOKING = {name: SESSION[name] for name in ("application_name", "search_path")} | {
-    "default_transaction_read_only": "on",
     "statement_timeout": "60s",
 }
+# Said once we are in: a server that is read only from the start is no primary for asyncpg.
+READ_ONLY = "SET default_transaction_read_only = on"
 
 
 @dataclass(slots=True)
@@ -52,13 +53,22 @@ class Link:
         """One to yourself. Raises ConnectionLost and whatever else in_our_words says."""
         with in_our_words():
             connection = await self.pool.acquire(timeout=CONNECT_S)
-            is_whole = False
+            assert not connection.is_in_transaction(), "whoever had it has left it clean"
             try:
-                yield connection
-                is_whole = True
+                with in_our_words():
+                    yield connection
+            except ConnectionLost:
+                # It may be open still, to a server that became a standby.
+                connection.terminate()
+                raise
+            except Exception:
+                await leave(connection)
+                raise
+            except BaseException:
+                # Called off in the middle of a statement: nobody knows what it is in.
+                connection.terminate()
+                raise
             finally:
-                if not is_whole and connection.is_in_transaction():
-                    await leave(connection)
                 await self.pool.release(connection)
 
     async def close(self) -> None:
@@ -71,23 +81,28 @@ class Link:
 
 async def leave(connection: asyncpg.Connection) -> None:
     """Undo what was begun; where that cannot be said, the server sees the connection end."""
+    if not connection.is_in_transaction():
+        return
     with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
         await connection.execute(sql.ROLLBACK, timeout=CONNECT_S)
         return
     connection.terminate()
 
 
-async def open_link(dsn: str, role: str, settings: dict[str, str], size: int) -> Link:
-    """Raises SettingUnsafe, SchemaUnknown or StoreUnwritable, also later for a new connection."""
+async def open_link(dsn: str, become: str, settings: dict[str, str], size: int) -> Link:
+    """`become` is said on every connection, after it was checked.
+
+    Raises SettingUnsafe, SchemaUnknown or StoreUnwritable, also later for a new connection.
+    """
 
     async def prepare(connection: asyncpg.Connection) -> None:
         await refuse_unsafe(connection)
-        await connection.execute(f"SET ROLE {role}")
+        await connection.execute(become)
 
     with in_our_words():
         pool = await asyncpg.create_pool(
             dsn,
-            min_size=1,
+            min_size=0,  # With more, asyncpg logs a traceback each time a server is away.
             max_size=size,
             init=prepare,
             reset=_nothing_to_reset,

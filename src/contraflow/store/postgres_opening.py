@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from contraflow.errors import StoreUnwritable
 from contraflow.store import postgres_statements as sql
 from contraflow.store.postgres import PostgresStore
 from contraflow.store.postgres_clock import ServerClock
-from contraflow.store.postgres_link import CONNECTIONS_MAX, LOOKING, SESSION, Link, open_link
+from contraflow.store.postgres_link import (
+    CONNECTIONS_MAX,
+    LOOKING,
+    READ_ONLY,
+    SESSION,
+    Link,
+    open_link,
+)
 from contraflow.store.postgres_schema import READER, WRITER, applied_to, assert_current, migrate
 from contraflow.store.postgres_trouble import ConnectionLost, TryAgain
 from contraflow.store.postgres_views import PostgresViews
@@ -26,39 +34,43 @@ async def open_store(
     A `clock` stands for the server's own, as in a replay. Raises SchemaUnknown, SettingUnsafe or
     StoreUnwritable.
     """
-    try:
+    with _or_unwritable():
         await _migrate_if_empty(dsn, owner or dsn)
-        link = await open_link(dsn, WRITER, SESSION, CONNECTIONS_MAX)
-    except (ConnectionLost, TryAgain) as error:
-        raise StoreUnwritable(str(error)) from error
-    wake = Wake(dsn, LOOKING)
-    store = PostgresStore(link, ServerClock(clock), wake, slot)
-    try:
-        await _begin(store)
-    except BaseException:
-        await store.close()
-        raise
+        link = await open_link(dsn, f"SET ROLE {WRITER}", SESSION, CONNECTIONS_MAX)
+        store = PostgresStore(link, ServerClock(clock), Wake(dsn, LOOKING), slot)
+        try:
+            await _begin(store)
+        except BaseException:
+            await store.close()
+            raise
     return store
 
 
 async def open_views(dsn: str) -> PostgresViews:
     """Raises SchemaUnknown, SettingUnsafe or StoreUnwritable."""
-    try:
-        link = await open_link(dsn, READER, LOOKING, LOOKERS_MAX)
+    with _or_unwritable():
+        link = await open_link(dsn, f"SET ROLE {READER}; {READ_ONLY}", LOOKING, LOOKERS_MAX)
         try:
             async with link.connection() as connection:
                 await assert_current(connection)
         except BaseException:
             await link.close()
             raise
+    return PostgresViews(link)
+
+
+@contextmanager
+def _or_unwritable() -> Iterator[None]:
+    """Whoever opens a database does not wait for its server."""
+    try:
+        yield
     except (ConnectionLost, TryAgain) as error:
         raise StoreUnwritable(str(error)) from error
-    return PostgresViews(link)
 
 
 async def _migrate_if_empty(dsn: str, owner: str) -> None:
     """Only an empty one: what changes a database that is in use is said by a person."""
-    link = await open_link(dsn, "NONE", LOOKING, 1)
+    link = await open_link(dsn, READ_ONLY, LOOKING, 1)
     try:
         async with link.connection() as connection:
             is_empty = not await applied_to(connection)

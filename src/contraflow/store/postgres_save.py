@@ -10,6 +10,7 @@ import asyncpg
 from msgspec import Struct
 from msgspec.structs import astuple
 
+from contraflow.domain.cases import Parked
 from contraflow.store import Commit, Record
 from contraflow.store import postgres_statements as sql
 from contraflow.store.rows import Found, Row, row_of_parked
@@ -37,7 +38,7 @@ async def save(
         await _save_facts(connection, commit, found)
     if commit.cases:
         await _save_cases(connection, commit, found)
-    await write(connection, sql.PARK, sorted(row_of_parked(p) for p in commit.parked))
+    await write(connection, sql.PARK, sorted(_parked(each) for each in commit.parked))
     for scope, is_on in commit.holds:
         await connection.execute(sql.HOLD if is_on else sql.UNHOLD, scope)
     lines = [(line.source, line.number, answer) for line, answer in commit.lines]
@@ -53,6 +54,13 @@ async def write(
         return
     done = await connection.execute(statement, *zip(*rows, strict=True), *more)
     assert int(done.rpartition(" ")[2]) == len(rows), f"{done} of {len(rows)}: {statement}"
+
+
+def _parked(parked: Parked) -> Row:
+    """Its payment has its own column: JSON may hold what PostgreSQL cannot take out of it."""
+    notice_id, channel, body, due_at = row_of_parked(parked)
+    fact = parked.observation.fact
+    return (notice_id, channel, getattr(fact, "payment_id", ""), body, due_at)
 
 
 async def _save_payments(connection: asyncpg.Connection, commit: Commit, found: Found) -> None:

@@ -120,14 +120,16 @@ async def _apply_all(
 
 async def _prepare(connection: asyncpg.Connection) -> None:
     """The roles, the schema, and the table of migrations."""
+    ours = [OWNER]  # Roles that this login must be a member of.
     for role in (OWNER, WRITER, READER):
         if not await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", role):
             await connection.execute(f"CREATE ROLE {role} NOLOGIN")
+            ours.append(role)
     is_superuser, login, database = await connection.fetchrow(
         "SELECT rolsuper, session_user, current_database() FROM pg_roles WHERE rolname=session_user"
     )
     if not is_superuser:
-        for role in (OWNER, WRITER, READER):
+        for role in ours:
             if not await connection.fetchval("SELECT pg_has_role(session_user, $1, 'USAGE')", role):
                 await connection.execute(f'GRANT {role} TO "{login}"')
     if await connection.fetchval("SELECT to_regnamespace('contraflow') IS NULL"):

@@ -135,7 +135,7 @@ FROM {columns("tnt")} AS new (case_id, closed_at, closed_by)
 WHERE operator_case.case_id = new.case_id
 """
 PARK = f"""
-INSERT INTO parked SELECT * FROM {columns("tttn")}
+INSERT INTO parked SELECT * FROM {columns("ttttn")}
 ON CONFLICT (notice_id) DO UPDATE SET due_at = excluded.due_at
 """
 HOLD = "INSERT INTO hold VALUES ($1) ON CONFLICT (scope) DO NOTHING"
@@ -172,7 +172,7 @@ EXISTS (SELECT 1 FROM hold WHERE scope IN (
 BEGIN_LIGHTLY = "BEGIN; SET LOCAL synchronous_commit = off"
 CLAIM = f"""
 WITH due AS MATERIALIZED (
-    SELECT instruction_id FROM instruction
+    SELECT instruction_id, due_at FROM instruction
     WHERE channel = $1 AND due_at <= $2
       AND NOT ((waiting = 'redirect'
           OR (state = 'accepted' AND coalesce(deadline_at > $2, true))) AND {IS_ON_HOLD})
@@ -181,7 +181,7 @@ WITH due AS MATERIALIZED (
     ORDER BY due_at LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED)
 UPDATE instruction SET version = version + 1, lease = lease + 1, due_at = $4
 FROM due WHERE instruction.instruction_id = due.instruction_id
-RETURNING instruction.*
+RETURNING due.due_at AS since, instruction.*
 """
 DUE_PAYMENTS = f"""
 SELECT * FROM payment
@@ -190,9 +190,9 @@ WHERE expires_at <= $1 AND state IN ('created', 'pending') AND channel = ANY($3)
 ORDER BY expires_at LIMIT $2
 """
 DUE_PARKED = f"""
-SELECT * FROM parked
+SELECT notice_id, channel, body, due_at FROM parked
 WHERE due_at <= $1 AND channel = ANY($3)
-  AND {NOT_QUARANTINED.format("body::jsonb #>> '{fact,payment_id}'")}
+  AND {NOT_QUARANTINED.format("payment_id")}
 ORDER BY due_at, notice_id LIMIT $2
 """
 # One look into the index for each channel that is served, however long its queue is. What waits
@@ -221,7 +221,7 @@ SELECT min(at) FROM (
     UNION ALL
     SELECT (SELECT due_at FROM parked
             WHERE due_at IS NOT NULL AND channel = ANY($1)
-              AND {NOT_QUARANTINED.format("body::jsonb #>> '{fact,payment_id}'")}
+              AND {NOT_QUARANTINED.format("payment_id")}
             ORDER BY due_at LIMIT 1)) AS every
 """
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncpg
 from msgspec.structs import astuple
@@ -22,6 +22,7 @@ from contraflow.store.postgres_link import Link
 from contraflow.store.postgres_trouble import ConnectionLost, TryAgain
 from contraflow.store.rows import cases_of, instructions_of, payments_of
 
+T = TypeVar("T")
 LOOKS_MAX = 3  # A connection may have died since it was used last.
 
 
@@ -69,9 +70,11 @@ class PostgresViews:
         return list(cases_of(await self._rows(ask.OPEN_CASES, tenant)).values())
 
     async def events_of(self, object_ids: Sequence[str]) -> list[tuple[int, Record]]:
-        async with self.link.connection() as connection:
+        async def look(connection: asyncpg.Connection) -> list[tuple[int, Record]]:
             rows = await connection.fetch(ask.EVENTS_OF, list(dict.fromkeys(object_ids)))
             return await records_of(connection, rows)
+
+        return await self._look(look)
 
     async def receipt(self, key: str) -> Receipt | None:
         for row in await self._rows(ask.RECEIPT, key):
@@ -95,16 +98,21 @@ class PostgresViews:
         return []
 
     async def contents(self) -> Contents:
-        async with self.link.connection() as connection:
-            return await contents_of(connection)
+        return await self._look(contents_of)
 
     async def _rows(self, statement: str, *bindings: object) -> list[Any]:
+        async def look(connection: asyncpg.Connection) -> list[Any]:
+            rows: list[Any] = await connection.fetch(statement, *bindings)
+            return rows
+
+        return await self._look(look)
+
+    async def _look(self, look: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
         trouble: Exception | None = None
         for _ in range(LOOKS_MAX):
             try:
                 async with self.link.connection() as connection:
-                    rows: list[asyncpg.Record] = await connection.fetch(statement, *bindings)
-                    return rows
+                    return await look(connection)
             except (ConnectionLost, TryAgain) as error:
                 trouble = error
         raise StoreUnwritable(str(trouble)) from trouble

@@ -180,6 +180,7 @@ CREATE INDEX operator_case_object ON operator_case (object_id);
 CREATE TABLE parked (
     notice_id text COLLATE "C" PRIMARY KEY,
     channel text COLLATE "C" NOT NULL,
+    payment_id text COLLATE "C" NOT NULL, -- That it is about, or empty.
     body text NOT NULL,
     due_at bigint
 );
