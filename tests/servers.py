@@ -39,8 +39,12 @@ def found() -> tuple[Binaries, ...]:
 
 def missing() -> list[str]:
     """The major versions that CONTRAFLOW_PG_MUST names, and that are not here."""
-    must = os.environ.get("CONTRAFLOW_PG_MUST", "").replace(",", " ").split()
-    return [major for major in must if major not in {str(each.major) for each in found()}]
+    return sorted(must() - {str(each.major) for each in found()})
+
+
+def must() -> set[str]:
+    """The major versions without which a run is worth nothing."""
+    return set(os.environ.get("CONTRAFLOW_PG_MUST", "").replace(",", " ").split())
 
 
 def described() -> str:
