@@ -76,9 +76,9 @@ def plan_of(asked: argparse.Namespace) -> Plan:
         ops = 6_000 if asked.short else asked.ops
         return Plan(asked.seed, ops=ops, serves=asked.serves or 2, clients=8, workers=4)
     kills, pauses = (12, 2) if asked.short else (asked.kills, asked.pauses)
-    # So many that, of each kind, some are awake while three are stopped and one starts.
+    # So many that, of each kind, some are awake while two are stopped and one starts.
     crew = Plan(serves=asked.serves or 4, works=3, cut_per_s=0.02, cut_commit=0.005)
-    return replace(crew, seed=asked.seed, kills=kills, pauses=pauses)
+    return replace(crew, seed=asked.seed, kills=kills, pauses=pauses, kill_every_s=1.7)
 
 
 if __name__ == "__main__":

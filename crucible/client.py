@@ -22,7 +22,7 @@ from crucible.door import Door, NoAnswer, Said
 from crucible.wishes import Dreamer, Shop, Wish
 
 PATH = "/requests"
-WITHIN_S = 2.5
+WITHIN_S = 1.2
 AGAIN_S = (0.02, 0.25)
 GIVE_UP_SHARE = 0.3  # Of the wishes that were not stored.
 REPEAT_SHARE = 0.08  # Of the acknowledged: the same request once more.

@@ -40,7 +40,7 @@ class Plan:
     kill_every_s: float = 1.2  # On average.
     database_share: float = 0.07  # Of the kills.
     pause_s: tuple[float, float] = (LEASE_S + 0.5, LEASE_S + 4.0)
-    pauses_at_once: int = 3
+    pauses_at_once: int = 2
     spares_serves: bool = False  # Only workers are killed and paused.
     rail_factor: float = 1.0  # Of the usual share of payments by rail.
     rest_within_s: float = 120.0

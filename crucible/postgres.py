@@ -31,6 +31,7 @@ shared_buffers = '128MB'
 max_wal_size = '2GB'
 wal_level = 'replica'
 lc_messages = 'C'
+log_lock_waits = on
 log_line_prefix = '%m [%p] '
 """
 

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
+from contract.stores.samples import NOW, fill
 from servers import running
 from store.on_one_loop import run
 
@@ -155,6 +156,20 @@ def own_of(major: int, owner: str) -> Database:
     """Another one, for the tests of one file."""
     assert owner
     return _copy_of_template(running(major))
+
+
+@functools.cache
+def filled_of(major: int) -> Database:
+    """With a row at least in every table, for tests that undo whatever they do."""
+    database = _copy_of_template(running(major))
+
+    async def work() -> None:
+        store = await database.open(lambda: NOW)
+        await fill(store)
+        await store.close()
+
+    run(work())
+    return database
 
 
 def close_all() -> None:

@@ -87,7 +87,8 @@ class PostgresStore:
                 else:
                     await asyncio.sleep(RECONNECT_S)
                     continue
-            self.wake.call()
+            if not is_empty(commit):
+                self.wake.call()
             return commit
 
     async def _commit_once(self, batch: Batch) -> Commit:

@@ -1,37 +1,47 @@
+# ruff: noqa: S608 the statements are made of our own words.
 """The SQL behind the views of a PostgreSQL database; nothing here writes."""
 
 from __future__ import annotations
 
-PAYMENT = "SELECT * FROM payment WHERE payment_id = $1"
-INSTRUCTION = "SELECT * FROM instruction WHERE instruction_id = $1"
+from contraflow.store.postgres_statements import (
+    CASE_ROW,
+    FACT_ROW,
+    INSTRUCTION_ROW,
+    PAYMENT_ROW,
+    RECEIPT_ROW,
+)
+
+PAYMENT = f"SELECT {PAYMENT_ROW} FROM payment WHERE payment_id = $1"
+INSTRUCTION = f"SELECT {INSTRUCTION_ROW} FROM instruction WHERE instruction_id = $1"
 AT_REST = """
 SELECT instruction_id FROM instruction
 WHERE instruction_id = ANY($1) AND (final_at IS NOT NULL OR state = 'attention')
 """
-INSTRUCTIONS_OF = """
-SELECT * FROM instruction WHERE payment_id = $1 ORDER BY requested_at, leg, instruction_id
+INSTRUCTIONS_OF = f"""
+SELECT {INSTRUCTION_ROW} FROM instruction
+WHERE payment_id = $1 ORDER BY requested_at, leg, instruction_id
 """
-LIST_INSTRUCTIONS = """
-SELECT * FROM instruction
+LIST_INSTRUCTIONS = f"""
+SELECT {INSTRUCTION_ROW} FROM instruction
 WHERE instruction_id > $1 AND instruction_id < $2
   AND ($3::text = '' OR state = $3) AND ($4::text = '' OR kind = $4)
   AND ($5::text = '' OR channel = $5)
 ORDER BY instruction_id LIMIT $6
 """
-IN_ATTENTION = """
-SELECT * FROM instruction
+IN_ATTENTION = f"""
+SELECT {INSTRUCTION_ROW} FROM instruction
 WHERE state = 'attention'
   AND ($1::text = '' OR instruction_id > $1 || '/' AND instruction_id < $1 || '0')
 ORDER BY deadline_at, instruction_id
 """
-IN_REVIEW = """
-SELECT * FROM instruction
+IN_REVIEW = f"""
+SELECT {INSTRUCTION_ROW} FROM instruction
 WHERE state = 'held' AND waiting = 'review'
   AND ($1::text = '' OR instruction_id > $1 || '/' AND instruction_id < $1 || '0')
 ORDER BY deadline_at, instruction_id
 """
-OPEN_CASES = """
-SELECT * FROM operator_case
+OPEN_CASES = f"""
+SELECT {CASE_ROW} FROM operator_case
 WHERE closed_at IS NULL
   AND ($1::text = '' OR object_id > $1 || '/' AND object_id < $1 || '0')
 ORDER BY deadline_at, case_id
@@ -41,7 +51,7 @@ SELECT coalesce(feed.position, 0), event_id, object_id, sequence, body
 FROM event LEFT JOIN feed USING (event_id)
 WHERE object_id = ANY($1) ORDER BY feed.position NULLS LAST, event_id
 """
-RECEIPT = "SELECT * FROM receipt WHERE key = $1"
+RECEIPT = f"SELECT {RECEIPT_ROW} FROM receipt WHERE key = $1"
 HOLDS = "SELECT scope FROM hold ORDER BY scope"
 LINES_OF = "SELECT number, answer FROM line WHERE source = $1 ORDER BY number"
 
@@ -72,11 +82,11 @@ ORDER BY 1, 2, 3
 
 # A whole small database.
 
-ALL_PAYMENTS = "SELECT * FROM payment ORDER BY payment_id"
-ALL_INSTRUCTIONS = "SELECT * FROM instruction ORDER BY instruction_id"
-ALL_RECEIPTS = "SELECT * FROM receipt ORDER BY key"
-ALL_FACTS = "SELECT * FROM fact ORDER BY fact_id"
-ALL_CASES = "SELECT * FROM operator_case ORDER BY case_id"
+ALL_PAYMENTS = f"SELECT {PAYMENT_ROW} FROM payment ORDER BY payment_id"
+ALL_INSTRUCTIONS = f"SELECT {INSTRUCTION_ROW} FROM instruction ORDER BY instruction_id"
+ALL_RECEIPTS = f"SELECT {RECEIPT_ROW} FROM receipt ORDER BY key"
+ALL_FACTS = f"SELECT {FACT_ROW} FROM fact ORDER BY fact_id"
+ALL_CASES = f"SELECT {CASE_ROW} FROM operator_case ORDER BY case_id"
 ALL_EVENTS = """
 SELECT coalesce(feed.position, 0), object_id, sequence, body
 FROM event LEFT JOIN feed USING (event_id) ORDER BY feed.position NULLS LAST, event_id

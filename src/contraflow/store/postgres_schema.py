@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import asyncpg
@@ -22,6 +23,8 @@ from contraflow.store.postgres_trouble import in_our_words
 OWNER = "contraflow_owner"
 WRITER = "contraflow_writer"
 READER = "contraflow_reader"
+# Roles are the whole server's: another of its databases may be migrated at the same moment.
+ALREADY = (asyncpg.DuplicateObjectError, asyncpg.UniqueViolationError)
 NAME = re.compile(r"(pre|post)_([0-9]{4})_[a-z_]+")
 
 
@@ -123,7 +126,8 @@ async def _prepare(connection: asyncpg.Connection) -> None:
     ours = [OWNER]  # Roles that this login must be a member of.
     for role in (OWNER, WRITER, READER):
         if not await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", role):
-            await connection.execute(f"CREATE ROLE {role} NOLOGIN")
+            with suppress(*ALREADY):
+                await connection.execute(f"CREATE ROLE {role} NOLOGIN")
             ours.append(role)
     is_superuser, login, database = await connection.fetchrow(
         "SELECT rolsuper, session_user, current_database() FROM pg_roles WHERE rolname=session_user"
@@ -131,7 +135,8 @@ async def _prepare(connection: asyncpg.Connection) -> None:
     if not is_superuser:
         for role in ours:
             if not await connection.fetchval("SELECT pg_has_role(session_user, $1, 'USAGE')", role):
-                await connection.execute(f'GRANT {role} TO "{login}"')
+                with suppress(*ALREADY):
+                    await connection.execute(f'GRANT {role} TO "{login}"')
     if await connection.fetchval("SELECT to_regnamespace('contraflow') IS NULL"):
         await connection.execute(f'GRANT CREATE ON DATABASE "{database}" TO {OWNER}')
         await connection.execute(f"SET ROLE {OWNER}")

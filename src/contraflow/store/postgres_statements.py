@@ -1,12 +1,24 @@
 # ruff: noqa: S608 the statements are made of our own words.
 """The SQL of the PostgreSQL store. A list is an array parameter, so that no text ever changes.
 
-`payment.*` and `instruction.*` are the version and then the fields of the struct, in their order.
+Columns are named, so that a newer version may add others while this one serves.
 Whatever is locked or inserted is in the order of its name, so that no two batches deadlock; see
 decisions/0020.
 """
 
 from __future__ import annotations
+
+from contraflow.domain.instruction import Instruction
+from contraflow.domain.payment import Payment
+
+# Rows: the version and then the fields of the struct, in their order.
+PAYMENT_ROW = ", ".join(f"payment.{name}" for name in ("version", *Payment.__struct_fields__))
+INSTRUCTION_ROW = ", ".join(
+    f"instruction.{name}" for name in ("version", *Instruction.__struct_fields__)
+)
+RECEIPT_ROW = "key, fingerprint, body"
+FACT_ROW = "fact_id, kind, payment_id, minor, currency, state, booked_at"
+CASE_ROW = "case_id, kind, object_id, opened_at, deadline_at, detail, closed_at, closed_by"
 
 # Numbers of advisory locks, of this program alone.
 BATCHES = 0x_C0F1
@@ -48,19 +60,21 @@ UNION ALL SELECT number, instruction_id FROM instruction WHERE number = ANY($1)
 HOMES = """
 SELECT instruction_id, payment_id, kind FROM instruction WHERE instruction_id = ANY($1)
 """
-PAYMENTS = """
-SELECT * FROM payment WHERE payment_id = ANY($1) ORDER BY payment_id FOR NO KEY UPDATE
+PAYMENTS = f"""
+SELECT {PAYMENT_ROW} FROM payment WHERE payment_id = ANY($1) ORDER BY payment_id FOR NO KEY UPDATE
 """
-INSTRUCTIONS = """
-SELECT * FROM instruction WHERE instruction_id = ANY($1)
+INSTRUCTIONS = f"""
+SELECT {INSTRUCTION_ROW} FROM instruction WHERE instruction_id = ANY($1)
 ORDER BY instruction_id FOR NO KEY UPDATE
 """
 NAMES_OF = "SELECT instruction_id FROM instruction WHERE payment_id = ANY($1)"
-RECEIPTS = "SELECT * FROM receipt WHERE key = ANY($1)"
-FACTS = "SELECT * FROM fact WHERE fact_id = ANY($1)"
-CASES = "SELECT * FROM operator_case WHERE case_id = ANY($1) OR object_id = ANY($2)"
+RECEIPTS = f"SELECT {RECEIPT_ROW} FROM receipt WHERE key = ANY($1)"
+FACTS = f"SELECT {FACT_ROW} FROM fact WHERE fact_id = ANY($1)"
+CASES = f"""
+SELECT {CASE_ROW} FROM operator_case WHERE case_id = ANY($1) OR object_id = ANY($2)
+"""
 LINES = """
-SELECT line.* FROM unnest($1::text[], $2::bigint[]) AS wanted (source, number)
+SELECT source, number, answer FROM unnest($1::text[], $2::bigint[]) AS wanted (source, number)
 JOIN line USING (source, number)
 """
 # After the locks: the time, and the batch's number, so that event ids rise with every object.
@@ -181,10 +195,10 @@ WITH due AS MATERIALIZED (
     ORDER BY due_at LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED)
 UPDATE instruction SET version = version + 1, lease = lease + 1, due_at = $4
 FROM due WHERE instruction.instruction_id = due.instruction_id
-RETURNING due.due_at AS since, instruction.*
+RETURNING due.due_at AS since, {INSTRUCTION_ROW}
 """
 DUE_PAYMENTS = f"""
-SELECT * FROM payment
+SELECT {PAYMENT_ROW} FROM payment
 WHERE expires_at <= $1 AND state IN ('created', 'pending') AND channel = ANY($3)
   AND {NOT_QUARANTINED.format("payment_id")}
 ORDER BY expires_at LIMIT $2

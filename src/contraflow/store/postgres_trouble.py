@@ -32,6 +32,7 @@ UNIQUE = "23505"
 REFUSED = ("22", "23", "54000", "54001")
 UNWRITABLE = ("53", "58", "57")  # Full, out of memory, too many connections, files that fail.
 STRANGE = ("42P01", "3F000", "42703", "42883")  # No such table, schema, column or function.
+NOT_ALLOWED = ("28", "42501")  # A wrong password; a login that is not a member of our roles.
 WAY = (OSError, asyncio.TimeoutError, EOFError, asyncpg.InternalClientError)
 
 
@@ -65,7 +66,7 @@ def _said(error: asyncpg.PostgresError) -> Exception:
         return StoreUnwritable(text)
     if state in STRANGE:
         return SchemaUnknown(f"{text}; run contraflow migrate")
-    if state.startswith("28"):
+    if state.startswith(NOT_ALLOWED):
         return StoreUnwritable(f"{text}: the server does not let us in")
     if state == "3D000":
         return StoreUnwritable(text)
