@@ -23,6 +23,7 @@ USERS = ("postgres", "nobody")  # Whom root becomes.
 SUPERUSER = "crucible"
 DATABASE = "postgres"  # Which every server has.
 START_WITHIN_S = 60.0
+GONE_WITHIN_S = 5.0
 SETTINGS = """
 listen_addresses = '127.0.0.1'
 password_encryption = 'scram-sha-256'
@@ -140,7 +141,8 @@ class Postgres:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self.process.wait()
-        while any(map(is_running, doomed)):
+        deadline = time.monotonic() + GONE_WITHIN_S  # A number may be somebody else's by then.
+        while any(map(is_running, doomed)) and time.monotonic() < deadline:
             time.sleep(0.005)
 
     def end(self) -> None:

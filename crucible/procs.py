@@ -56,12 +56,15 @@ class Proc:
         self.is_stopped = False
 
     def send(self, what: signal.Signals) -> None:
-        with suppress(ProcessLookupError):
+        if self.is_alive:
             os.kill(self.pid, what)
 
     def kill(self) -> None:
-        """At once, and whatever it has started with it."""
-        if self.popen is None:
+        """At once, and whatever it has started with it.
+
+        Not if it has ended: its number may be somebody else's by now.
+        """
+        if self.popen is None or not self.is_alive:
             return
         with suppress(ProcessLookupError):
             os.killpg(self.popen.pid, signal.SIGKILL)
