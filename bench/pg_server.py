@@ -23,7 +23,8 @@ from pg_lives import BATCH, decided, live
 from workload import policy
 
 from contraflow.outside.postgres_found import ENVIRONMENT, Binaries
-from contraflow.outside.postgres_server import PostgresServer, private_folder, processes_in
+from contraflow.outside.postgres_processes import processes_in
+from contraflow.outside.postgres_server import PostgresServer, private_folder
 from contraflow.store.postgres_opening import open_store
 
 SETTINGS = {

@@ -176,6 +176,18 @@ def test_settings_for_another_server_are_not_for_us(
 
 
 @pytest.mark.slow
+def test_an_address_that_is_none_is_named(opened: Household, folder: Path) -> None:
+    file, before = folder / "settings.toml", (folder / "settings.toml").read_text()
+    opened.close()
+    file.write_text(before.replace("postgresql://writer:", "postgresql://["))
+
+    with pytest.raises(SettingInvalid, match=r"^database: "):
+        open_household(folder, None, 1, 1)
+    assert not opened.server.is_running()
+    file.write_text(before)
+
+
+@pytest.mark.slow
 def test_one_at_a_time(opened: Household, folder: Path) -> None:
     with pytest.raises(DatabaseInUse, match=f"process {os.getpid()} works on it"):
         open_household(folder, None, 1, 1)

@@ -117,6 +117,11 @@ def test_every_setting_can_be_set(file: Path) -> None:
         ('door = "http://127.0.0.1:8080"', "door"),
         ("risk_rules = [1]", "risk_rules"),
         ("database = 1", "database"),
+        ('database = "postgresql://["', "^database: "),
+        ('database = "postgresql://db:port/x"', "^database: "),
+        ('database = "mysql://db/x"', "^database: "),
+        ('database_owner = "postgresql://db/x?colour=red"', "^database_owner: "),
+        ('database_owner = "contraflow.db"', "^database_owner: "),
         ("undo_windows_s = 1", "undo_windows_s"),
         ("[channels.bank]", "plugin"),
         ('[channels.bank]\nplugin = "x"\nkey = "y"', "key"),
@@ -193,6 +198,8 @@ def test_the_environment_goes_before_the_file(file: Path) -> None:
         ("CONTRAFLOW_LATE_CAPTURE", "perhaps"),
         ("CONTRAFLOW_TENANT", "A"),
         ("CONTRAFLOW_REPLY_WITHIN_MS", "5"),
+        ("CONTRAFLOW_DATABASE", "postgresql://db/\udcff"),
+        ("CONTRAFLOW_DATABASE_OWNER", "postgresql://db:99999/x"),
     ],
 )
 def test_a_bad_word_of_the_environment_is_named(name: str, text: str) -> None:
@@ -253,6 +260,8 @@ def test_the_options_of_a_sink_do_not_print(file: Path) -> None:
         '[channels.bank]\nplugin = "x"\ncredentials = "{0}"',
         '[channels.bank]\nplugin = "x"\ncredentials = ["{0}"]',
         '[channels.bank]\nplugin = "x"\ncredentials = {{ key = "{0}" ',
+        'database = "postgresql://writer:{0}/@db/x"',
+        'database_owner = "postgresql://owner:{0}@db/x?sslmode={0}"',
         'attempts_max = 0\n[channels.bank]\nplugin = "x"\ncredentials = {{ key = "{0}" }}',
     ],
 )

@@ -149,7 +149,11 @@ class SinkUnwritable(OperationalError):
     """A sink cannot take an event now; it keeps its place and is told again."""
 
 
-class ValueRefused(ContraflowError):
+class BatchRefused(ContraflowError):
+    """The database does not take this batch as a whole; nothing of it was written."""
+
+
+class ValueRefused(BatchRefused):
     """The database refuses a value of this batch; nothing of the batch was written."""
 
 
@@ -158,7 +162,7 @@ class Superseded(ContraflowError):
 
 
 class SchemaUnknown(ContraflowError):
-    """The database was written by a newer contraflow; upgrade this one."""
+    """The tables are missing or of another contraflow: run `contraflow migrate`, or upgrade."""
 
 
 class LibraryTooOld(ContraflowError):

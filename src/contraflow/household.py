@@ -16,8 +16,8 @@ from contraflow.errors import SettingInvalid, StoreUnwritable
 from contraflow.outside.event_loop import wall_clock_ms
 from contraflow.outside.ports import PORT_MAX, next_free
 from contraflow.outside.postgres_found import Binaries, find_servers
-from contraflow.outside.postgres_server import (
-    PostgresServer,
+from contraflow.outside.postgres_server import PostgresServer
+from contraflow.outside.privileges import (
     first_closed_to,
     replace,
     sync_folder,
@@ -111,7 +111,7 @@ def open_household(folder: Path, door: str | None, serve: int, work: int) -> Hou
     try:
         server.create()
         try:
-            start_server(server)
+            server.start()
             return Household(folder, server, furnish(folder, server, door, serve), lock)
         except BaseException:
             server.stop()
@@ -145,18 +145,6 @@ def server_in(folder: Path, processes: int) -> PostgresServer:
     home = folder / "postgres"
     connections = max(CONNECTIONS_MIN, (processes + OTHERS) * CONNECTIONS_OF_ONE)
     return PostgresServer(binaries_for(home / "data"), home, {"max_connections": str(connections)})
-
-
-def start_server(server: PostgresServer) -> None:
-    """Also where nobody buries the dead, as in a container without an init.
-
-    A postmaster that died there still has its number, and PostgreSQL believes that it is alive.
-    """
-    if not server.is_running():
-        server.kill()
-        for left in (server.folder / "socket").glob(".s.PGSQL.*"):
-            left.unlink()
-    server.start()
 
 
 def binaries_for(data: Path) -> Binaries:

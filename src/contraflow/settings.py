@@ -20,6 +20,7 @@ from contraflow.domain.ids import TENANT
 from contraflow.domain.policy import LateCapture
 from contraflow.engine.limits import REPLY_WITHIN_MS
 from contraflow.errors import SettingInvalid
+from contraflow.store.postgres_address import SCHEMES, refuse_bad_address
 
 PASSWORD = re.compile(r"(://[^:/@]*:).*(?=@)|([?&\s](?:ssl)?password=)[^&\s]*")
 ADDRESS = re.compile(r"https?://[^/\s@]+")
@@ -121,6 +122,10 @@ def check(settings: Settings) -> None:
     for name, (least, most, unit) in LIMITS.items():
         if not least <= getattr(settings, name) <= most:
             raise SettingInvalid(f"{name}: from {least} to {most}{unit}")
+    refuse_bad_address("database", settings.database)
+    refuse_bad_address("database_owner", settings.database_owner)
+    if settings.database_owner and not settings.database_owner.startswith(SCHEMES):
+        raise SettingInvalid("database_owner: the address of a server, or nothing")
     if not TENANT.fullmatch(settings.tenant):
         raise SettingInvalid("tenant: 1 to 32 of a-z, 0-9, - and _, not starting with - or _")
     if settings.bank and not ADDRESS.fullmatch(settings.bank):

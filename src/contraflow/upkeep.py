@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from contraflow.errors import SettingInvalid, StoreUnwritable
-from contraflow.household import Household, open_household, own_environment, start_server
+from contraflow.household import Household, open_household, own_environment
 from contraflow.outside.child import Child
 from contraflow.outside.keeper import Keeper, Kept
 from contraflow.outside.ports import places_from, refuse_taken
@@ -56,7 +56,7 @@ class KeptServer:
         self._server = server
 
     def start(self) -> None:
-        start_server(self._server)
+        self._server.start()
 
     def how_it_ended(self) -> str | None:
         return None if self._server.is_running() else "has ended"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -181,6 +182,62 @@ def test_settings_are_refused_by_name(shell: Any, database: Path, text: str) -> 
 
     assert reply["error"]["code"] == "setting_invalid"
     assert not database.exists()
+
+
+SECRET = "c0ffee"  # noqa: S105 of nobody
+ADDRESS = f"postgresql://writer:{SECRET}@db.invalid"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *(f"{ADDRESS}:54x2/x", f"{ADDRESS}/x?colour=red", f"{ADDRESS}/x?sslmode=nonsense"),
+        *(f"postgresql://[{SECRET}", f"postgresql://writer:{SECRET}%zz@db.invalid/x"),
+        f"postgresql+psycopg://writer:{SECRET}@db.invalid/x",
+    ],
+)
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(("pay", "pay_1", *WHOLE), ("cancel", "pay_1"), ("show", "pay_1"), ("options", "pay_1")),
+        *(("list",), ("doctor",), ("metrics",), ("attention", "list"), ("hold", "on", "all")),
+        *(("serve",), ("work",), ("migrate",), ("export",), ("demo",), ("replay", __file__)),
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_bad_address_is_refused_by_name_and_not_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], address: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CONTRAFLOW_BANK", "http://127.0.0.1:1")
+    result = CliRunner().invoke(app, [*words, "--db", address])
+
+    assert result.exit_code == 2, (result.stdout, result.stderr, result.exception)
+    assert result.stderr.startswith("setting_invalid: database: ")
+    assert result.stderr.count("\n") == 1
+    assert SECRET not in result.stdout + result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_replay_complains_to_a_program_in_json() -> None:
+    words = ["replay", __file__, "--db", f"{ADDRESS}:0/x", "--json"]
+    result = CliRunner().invoke(app, words)
+
+    assert result.exit_code == 2
+    assert json.loads(result.stdout)["error"]["code"] == "setting_invalid"
+
+
+@pytest.mark.parametrize("words", [("pay", "pay_1", *WHOLE), ("list",), ("work",), ("migrate",)])
+def test_a_file_of_an_address_is_named(words: tuple[str, ...]) -> None:
+    address = f"{ADDRESS}/x?sslmode=verify-full&sslrootcert=/nowhere"
+    environment = {"CONTRAFLOW_BANK": "http://127.0.0.1:1"}
+    result = CliRunner().invoke(app, [*words, "--json", "--db", address], env=environment)
+
+    assert result.exit_code == 2
+    assert json.loads(result.stdout)["error"] == {
+        "code": "setting_invalid",
+        "detail": "database: sslrootcert: No such file or directory",
+    }
 
 
 def test_for_people_a_complaint_is_one_line(page: Any) -> None:

@@ -23,7 +23,8 @@ from typer.testing import CliRunner
 
 from contraflow.cli.main import app
 from contraflow.outside.child import die_with
-from contraflow.outside.postgres_server import PostgresServer, private_folder, processes_in
+from contraflow.outside.postgres_processes import processes_in
+from contraflow.outside.postgres_server import PostgresServer, private_folder
 
 PROGRAM = [sys.executable, "-c", "from contraflow.cli.main import main; main()"]
 PATIENCE_S = 60
@@ -169,8 +170,10 @@ def test_a_payment_and_its_refund_and_nothing_left_behind(
     assert paid["payment"]["captured"]["minor"] == 1_050
     assert refunded["instructions"][0]["status"] == "succeeded"
     assert (checked["ok"], checked["unresolved"]) == (True, 0)
-    assert up.complaints.read_text() == (
-        "work 1 was ended by SIGKILL; it is started again in 0.25 s\n"
+    assert re.fullmatch(
+        r"2\d{3}-\d\d-\d\dT[\d:.]+Z "
+        r"work 1 was ended by SIGKILL; it is started again in 0\.25 s\n",
+        up.complaints.read_text(),
     )
     assert up.process.returncode == 0
     assert up.said.endswith("stopped\n")

@@ -38,7 +38,7 @@ def wait_until(condition: Any) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stopping", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("stopping", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_work_has_the_database_alone_and_stops_when_told(
     shell: Any, worker: subprocess.Popen[str], stopping: signal.Signals
 ) -> None:
@@ -52,6 +52,21 @@ def test_work_has_the_database_alone_and_stops_when_told(
     assert worker.returncode == 0
     assert told == "stopped\n"
     assert shell("refund", "pay_1", *PART, "--wait", "5")["payment"]["refunded"]["minor"] == 300
+
+
+@pytest.mark.slow
+def test_under_nohup_the_end_of_a_terminal_means_nothing(database: Path) -> None:
+    words = ["nohup", *PROGRAM, "work", "--db", str(database)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith(b"working on ")
+        process.send_signal(signal.SIGHUP)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.5)
+        process.terminate()
+        told, _ = process.communicate(timeout=PATIENCE_S)
+
+    assert (process.returncode, told) == (0, b"stopped\n")
 
 
 @pytest.mark.slow

@@ -95,6 +95,13 @@ def test_if_it_is_not_over_it_pauses_again() -> None:
     assert gate.free(later + BREAKER_PAUSE_MS) == 1
 
 
+def test_a_call_that_fails_opens_no_gate_that_is_shut_for_longer() -> None:
+    gate = Gate(slots=5, shut_until=NOW + 10 * BREAKER_PAUSE_MS)
+    failed(gate, BREAKER_FAILURES_MAX)
+
+    assert gate.free(NOW + 10 * BREAKER_PAUSE_MS - 1) == 0
+
+
 def test_one_answer_closes_the_breaker() -> None:
     gate, later = failed(Gate(slots=5), BREAKER_FAILURES_MAX), NOW + BREAKER_PAUSE_MS
     gate.note_answer()

@@ -193,9 +193,13 @@ def test_the_answers_of_a_divided_batch_are_in_order(house: House) -> None:
 
 
 def test_a_refused_value_leaves_its_key_free(house: House) -> None:
-    refused(house.ask(recorded(script=STRANGE)))
+    strange, sound = recorded(script=STRANGE), recorded()
+    assert sound.key == strange.key
+    refused(house.ask(strange))
+    assert house.contents().receipts == {}
+    accepted(house.ask(sound))
 
-    accepted(house.ask(recorded()))
+    assert list(house.contents().receipts) == [sound.key]
 
 
 def test_what_was_committed_before_the_disk_was_full_has_its_receipt(
@@ -364,9 +368,12 @@ def test_a_request_about_a_channel_that_is_no_longer_configured_stops_nobody(
         sinks={}, channels={"sandbox": house.settings.channels["sandbox"]}
     )
     house.restart()
-    refused(house.ask(refund_of("main/pay_1", 1)))
-
+    nowhere = refused(house.ask(refund_of("main/pay_1", 1)))
     accepted(house.ask(refund_of("main/pay_2", 1)))
+    payments = house.contents().payments
+
+    assert nowhere.code is ErrorCode.CHANNEL_UNABLE
+    assert [payments[name].refunds for name in ("main/pay_1", "main/pay_2")] == [0, 1]
 
 
 def test_a_person_may_decide_about_an_instruction_whose_channel_is_gone(build: Build) -> None:
@@ -409,17 +416,25 @@ def test_what_went_well_for_long_is_under_no_suspicion_any_more(two: House) -> N
 
 def test_a_disk_that_is_full_when_suspicion_is_dropped_stops_nobody(two: House) -> None:
     class Full(Ill):
+        refusals = 0
+
         async def clear_suspects(self) -> None:
+            self.refusals += 1
             raise StoreUnwritable
 
     fail(two, refund_of("main/pay_1", 7))
     two.crash()
-    two.parts.store = Full(two.store)
+    full = Full(two.store)
+    two.parts.store = full
     two.start()
     for _ in range(CAREFUL_COMMITS + 1):
         two.ask(keyed(c.SwitchHold, scope="all", is_on=False))
 
     accepted(two.ask(refund_of("main/pay_2", 7)))
+
+    assert full.refusals == 1
+    assert suspects(two) == {"main/pay_1": 1}
+    assert two.contents().payments["main/pay_2"].refunds == 1
 
 
 class Poisoned(Ill):

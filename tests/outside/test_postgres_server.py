@@ -3,6 +3,7 @@ import os
 import pwd
 import signal
 import socket
+import subprocess
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,10 @@ import pytest
 from servers import drop_database, found, fresh_database, origin, running
 
 from contraflow.errors import StoreUnwritable
-from contraflow.outside import postgres_server
+from contraflow.outside import privileges
 from contraflow.outside.postgres_found import Binaries
-from contraflow.outside.postgres_server import PostgresServer, private_folder, processes_in
+from contraflow.outside.postgres_processes import processes_in
+from contraflow.outside.postgres_server import PostgresServer, private_folder
 
 # It is about crashes, not about lost power: the files need not reach the disk.
 QUICK = {"fsync": "off", "shared_buffers": "16MB", "max_connections": "20"}
@@ -130,8 +132,21 @@ def test_only_its_user_and_we_may_look_inside(server: PostgresServer) -> None:
 def test_no_process_of_it_is_root(server: PostgresServer) -> None:
     owners = {Path("/proc", str(pid)).stat().st_uid for pid in processes_in(server.data)}
 
-    assert owners == {postgres_server.unprivileged_user().pw_uid}
+    assert owners == {privileges.unprivileged_user().pw_uid}
     assert 0 not in owners
+
+
+@as_root
+def test_the_superusers_password_is_ours_alone(server: PostgresServer) -> None:
+    """Also of a folder that was made when its user could read it."""
+    password = server.folder / "password"
+    [dropped] = {Path("/proc", str(pid)).stat().st_uid for pid in processes_in(server.data)}
+
+    assert password.stat().st_uid == 0
+    os.chown(password, dropped, -1)
+    server.create()
+    assert password.stat().st_uid == 0
+    assert password.stat().st_mode & 0o777 == 0o600
 
 
 def test_what_was_committed_survives_a_crash(server: PostgresServer) -> None:
@@ -176,6 +191,20 @@ def test_a_number_that_is_somebody_elses_by_now_is_no_obstacle(server: PostgresS
     assert ask(server.superuser_dsn(), "SELECT 1") == 1
 
 
+def test_a_dead_postmaster_that_nobody_buries_is_no_obstacle(server: PostgresServer) -> None:
+    """As in a container without an init: PostgreSQL believes that its number is alive."""
+    server.kill()
+    owner = server.data.stat().st_uid if os.geteuid() == 0 else None
+    unburied = subprocess.Popen(["sleep", "60"], user=owner)
+    unburied.kill()
+    lock = server.folder / "socket" / ".s.PGSQL.5432.lock"
+    lock.write_text(lock.read_text().replace(lock.read_text().split()[0], str(unburied.pid), 1))
+
+    server.start()
+    unburied.wait()
+    assert ask(server.superuser_dsn(), "SELECT 1") == 1
+
+
 def test_nothing_runs_after_a_stop_though_somebody_is_connected(server: PostgresServer) -> None:
     async def stop(_: asyncpg.Connection) -> None:
         server.stop()
@@ -210,8 +239,11 @@ def test_a_start_that_fails_says_why(server: PostgresServer) -> None:
     server.stop()
     broken = PostgresServer(server.binaries, server.folder, {"shared_buffers": "it's much"})
 
-    with pytest.raises(StoreUnwritable, match=r'"shared_buffers": "it\'s much"'):
-        broken.start()
+    for _ in range(2):
+        with pytest.raises(StoreUnwritable, match=r'"shared_buffers": "it\'s much"') as raised:
+            broken.start()
+        assert str(raised.value).count("it's much") == 1
+        assert "shut down" not in str(raised.value)
     assert not broken.is_running()
 
 
@@ -262,7 +294,7 @@ def test_programs_that_its_user_cannot_reach_are_copied(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also as nobody, since a machine without PostgreSQL has no user for it."""
-    monkeypatch.setattr(postgres_server, "UNPRIVILEGED", ("no such user", "nobody"))
+    monkeypatch.setattr(privileges, "UNPRIVILEGED", ("no such user", "nobody"))
     wheel = next(each for each in found() if origin(each) == "wheel")
     tmp_path.chmod(0o700)
     package = wheel.folder.parents[1]

@@ -10,8 +10,19 @@ from contraflow.simulation.world import World
 SEED = 3
 
 
-def test_the_canary_dies() -> None:
+def test_the_canary_dies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of its check, at the end of a history in which something was written."""
+    dead_after: list[int] = []
+
+    def check_canary(world: World) -> None:
+        dead_after.append(world.commits)
+        raise InvariantBroken(hostile.CANARY, "dead")
+
+    monkeypatch.setattr(hostile, "check_canary", check_canary)
     hostile.run_canary(SEED)
+
+    assert len(dead_after) == 1
+    assert dead_after[0] > 0
 
 
 def test_a_run_begins_with_its_canary(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,6 +49,7 @@ class Road:
     seen: list[str] = field(default_factory=list)
     trips: list[Trip] = field(default_factory=list)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    is_silent: bool = False  # Whatever is said arrives, and no answer ever comes back.
 
     async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -80,7 +81,7 @@ class Road:
     async def carry_back(self, trip: Trip) -> None:
         with suppress(OSError):
             while answer := await trip.server_reader.read(BYTES_MAX):
-                if not trip.writer.transport.is_closing():
+                if not self.is_silent and not trip.writer.transport.is_closing():
                     trip.writer.write(answer)
             trip.writer.close()
 
@@ -95,6 +96,9 @@ class Road:
             trip.server_writer.write(message)
             await trip.server_writer.drain()
             trip.end()
+        elif what == "silence":
+            self.is_silent = True
+            trip.server_writer.write(message)
         elif what == "never arrives":
             trip.end()
         elif what == "arrives late":

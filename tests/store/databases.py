@@ -32,7 +32,7 @@ BEGIN
         SELECT relname AS name, array_agg(tgname) FILTER (WHERE tgname IS NOT NULL) AS triggers
         FROM pg_class LEFT JOIN pg_trigger ON tgrelid = pg_class.oid AND NOT tgisinternal
         WHERE relnamespace = 'contraflow'::regnamespace AND relkind = 'r'
-            AND relname NOT IN ('migration', 'sequencer')
+            AND relname NOT IN ('migration', 'sequencer', 'home')
         GROUP BY relname ORDER BY relname
     LOOP
         EXECUTE format('ALTER TABLE %I DISABLE TRIGGER USER', kept.name);

@@ -11,7 +11,8 @@ from store.databases import Database, Opened
 from contraflow.domain.decision import Receipt
 from contraflow.errors import StoreUnwritable
 from contraflow.store import postgres_opening
-from contraflow.store.postgres_clock import ROUND_TRIP_MS_MAX, ServerClock
+from contraflow.store.postgres_clock import JUMP_MS_MAX, ROUND_TRIP_MS_MAX, ServerClock
+from contraflow.store.postgres_trouble import ClockJumped
 
 SERVER = "SELECT contraflow.clock_ms()"
 CLOSE_MS = 200
@@ -130,9 +131,38 @@ def test_an_answer_that_took_too_long_says_nothing(ticks: list[int]) -> None:
     clock = ServerClock()
     clock.note(1_000, asked_at=50)
     ticks[0] = 50 + ROUND_TRIP_MS_MAX + 1
-    assert clock.note(9_000, asked_at=50) == 9_000
+    assert clock.note(1_900, asked_at=50) == 1_900
 
     assert clock.now() == 1_000 + ROUND_TRIP_MS_MAX + 1
+
+
+@pytest.mark.usefixtures("ticks")
+def test_a_clock_that_was_set_forward_is_noticed() -> None:
+    clock = ServerClock()
+    clock.note(1_000, asked_at=50)
+    with pytest.raises(ClockJumped):
+        clock.note(1_001 + JUMP_MS_MAX, asked_at=50)
+
+    assert clock.has_jumped
+    assert clock.note(1_001 + JUMP_MS_MAX, asked_at=50) == clock.now() == 1_001 + JUMP_MS_MAX
+
+
+def test_a_jump_is_noticed_also_by_a_slow_answer_that_says_no_more(ticks: list[int]) -> None:
+    clock = ServerClock()
+    clock.note(1_000, asked_at=50)
+    ticks[0] = 50 + ROUND_TRIP_MS_MAX + 1
+    with pytest.raises(ClockJumped):
+        clock.note(9_000, asked_at=50)
+
+    assert clock.now() == 1_000 + ROUND_TRIP_MS_MAX + 1
+
+
+@pytest.mark.usefixtures("ticks")
+def test_a_clock_that_runs_a_little_fast_or_is_set_back_is_believed() -> None:
+    clock = ServerClock()
+    for server_ms in (1_000_000, 1_000_000 + JUMP_MS_MAX, 5_000):
+        assert clock.note(server_ms, asked_at=50) == clock.now() == server_ms
+    assert not clock.has_jumped
 
 
 def test_the_time_that_a_machine_was_asleep_counts() -> None:

@@ -48,7 +48,7 @@ class Worker:
             size = self.chance.randint(1, BATCH_MAX)
             await self.ask([self.something() for _ in range(size)])
             if self.chance.random() < 0.05:
-                await self.store.suspect(self.chance.sample(PAYMENTS, 3))
+                await self.store.suspect(self.chance.sample(PAYMENTS, 3), is_proven=True)
             if self.chance.random() < 0.2:
                 seen = await self.store.undelivered("sink", 50)
                 if seen:

@@ -10,6 +10,7 @@ from typing import Any
 import asyncpg
 import pytest
 from store.asking import (
+    POLICY,
     accepted,
     ask,
     ask_one,
@@ -30,8 +31,9 @@ from contraflow.domain.decision import Accepted, Answer, Told
 from contraflow.domain.instruction import Instruction
 from contraflow.domain.lifecycle import State
 from contraflow.engine.audit import audit
+from contraflow.engine.commit import plan
 from contraflow.errors import ErrorCode
-from contraflow.store import postgres
+from contraflow.store import Commit, Loaded, postgres
 from contraflow.store import postgres_statements as sql
 from contraflow.store.postgres import PostgresStore
 from contraflow.store.postgres_link import SESSION
@@ -62,9 +64,13 @@ async def test_a_switch_waits_for_what_has_not_seen_it_and_all_others_see_it(
     order: list[str] = []
 
     async def noting(name: str, store: PostgresStore, command: c.Command) -> Answer:
-        answer = await ask_one(store, command)
-        order.append(name)
-        return answer
+        """When it is decided: two answers may pass each other on their way."""
+
+        def decide(loaded: Loaded) -> Commit:
+            order.append(name)
+            return plan(POLICY, [], [command], loaded)
+
+        return (await store.commit([command], decide)).answers[0]
 
     async with holding(await opened.connection(), FIRST_PAYMENT):
         before = asyncio.ensure_future(noting("before", stores[0], marked(first)))
@@ -166,7 +172,7 @@ async def test_a_process_that_stops_in_a_batch_loses_its_locks_soon(opened: Open
     store = await opened.store()
     await ask(store, recorded())
     stopped = await as_a_process(opened)
-    begin = sql.BEGIN.format(lock=sql.BATCHES, batch="00000000-0000-4000-8000-000000000000")
+    begin = sql.BEGIN.format(batch="00000000-0000-4000-8000-000000000000")
     await stopped.execute(begin)
     await stopped.fetch(sql.PAYMENTS, ["main/pay_1"])
     begun = time.monotonic()
@@ -184,11 +190,16 @@ async def test_a_process_that_stops_in_a_batch_loses_its_locks_soon(opened: Open
 async def test_a_switch_does_not_wait_for_ever_for_who_has_stopped(opened: Opened) -> None:
     store = await opened.store()
     stopped = await as_a_process(opened)
-    await stopped.execute(
-        sql.BEGIN.format(lock=sql.BATCHES, batch="00000000-0000-4000-8000-000000000001")
-    )
+    await stopped.execute(sql.BEGIN.format(batch="00000000-0000-4000-8000-000000000001"))
+    begun = time.monotonic()
     async with asyncio.timeout(5):
         accepted(await ask_one(store, switched("all")))
+    took = time.monotonic() - begun
+
+    assert took > 0.5  # It had to wait.
+    assert await opened.database.ask("SELECT scope FROM hold") == [("all",)]
+    with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
+        await stopped.execute("COMMIT")
 
 
 @pytest.mark.slow

@@ -1,12 +1,26 @@
-"""Who may log in: the server learns no password, only how to check one."""
+"""Who may log in: the server learns no password, only how to check one, and lets in no other."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import hmac
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 
-from contraflow.store.postgres_logins import ITERATIONS, Login, new_password, scram_secret
+import asyncpg
+import pytest
+from servers import found, guard
+
+from contraflow.outside.postgres_server import PostgresServer, private_folder
+from contraflow.store.postgres_logins import (
+    ITERATIONS,
+    ROLES,
+    Login,
+    admit,
+    new_password,
+    scram_secret,
+)
 
 # The exchange of RFC 7677, section 3.
 SALT = "W22ZaJ0SNY7soEsUEjb6gQ=="
@@ -40,3 +54,59 @@ def test_a_password_is_long_and_its_login_does_not_print_it() -> None:
     assert password != other
     assert len(password) >= 32
     assert password not in repr(Login("writer", password))
+
+
+# On a server of its own, since roles are the whole server's.
+
+HOUSE = 'a "house"'
+PUBLIC_MAY = "SELECT has_database_privilege('stranger', $1, $2)"
+
+
+@pytest.fixture(scope="module", params=found(), ids=lambda each: str(each.major))
+def server(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
+    server = PostgresServer(request.param, private_folder(), {"shared_buffers": "16MB"})
+    guard(server.folder)
+    server.create()
+    server.start()
+    yield server
+    server.delete()
+
+
+@asynccontextmanager
+async def connected(dsn: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(dsn)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+@pytest.mark.slow
+async def test_nobody_else_enters_the_database(server: PostgresServer) -> None:
+    """Also where it was made when everybody might, and once more."""
+    logins = [Login(name, new_password()) for name in ROLES]
+    async with connected(server.superuser_dsn()) as superuser:
+        await superuser.execute("CREATE ROLE stranger LOGIN PASSWORD 'word'")
+        await superuser.execute('CREATE DATABASE "a ""house"""')
+        for _ in range(2):
+            await admit(server.superuser_dsn(), HOUSE, logins)
+            for privilege in ("CONNECT", "TEMPORARY", "CREATE"):
+                assert not await superuser.fetchval(PUBLIC_MAY, HOUSE, privilege)
+
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="permission denied for database"):
+        await asyncpg.connect(server.dsn("stranger", "word", HOUSE))
+    for login in logins:
+        async with connected(server.dsn(login.name, login.password, HOUSE)) as own:
+            assert await own.fetchval("SELECT current_user") == login.name
+
+
+@pytest.mark.slow
+async def test_who_writes_makes_no_table_of_their_own(server: PostgresServer) -> None:
+    logins = [Login(name, new_password()) for name in ("writer", "reader")]
+    await admit(server.superuser_dsn(), "home", logins)
+
+    for login in logins:
+        async with connected(server.dsn(login.name, login.password, "home")) as own:
+            for kind in ("TEMPORARY TABLE own", "TABLE public.own", "SCHEMA own"):
+                with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                    await own.execute(f"CREATE {kind}{' (x int)' * ('TABLE' in kind)}")

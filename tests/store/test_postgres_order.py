@@ -15,7 +15,7 @@ from contraflow.domain.commands import Command, Line
 from contraflow.domain.facts import notice_id_for
 from contraflow.domain.money import Money
 from contraflow.engine.audit import audit
-from contraflow.store import postgres
+from contraflow.store.postgres_trouble import TryAgain
 
 THREE = (1, 2, 3)
 
@@ -107,7 +107,7 @@ async def test_two_batches_that_meet_do_not_wait_for_each_other(
     await ask(one, *(recorded(f"t{n}/{who}") for n in THREE for who in "ab"))
     await ask(one, *(recorded(f"t1/{who}{n}") for n in THREE for who in "ab"))
     stranger = await opened.connection()
-    monkeypatch.setattr(postgres, "RACES_MAX", 1)  # A deadlock would be told.
+    monkeypatch.setattr(TryAgain, "times_max", 1)  # A deadlock would be told.
     async with holding(stranger, meeting.held):
         first = asyncio.ensure_future(ask(one, *meeting.one))
         await until_waiting(database, 1)

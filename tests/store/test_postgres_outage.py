@@ -20,6 +20,7 @@ from contraflow.errors import StoreUnwritable
 from contraflow.outside.postgres_server import PostgresServer, private_folder
 from contraflow.store import Commit, Record, postgres
 from contraflow.store.postgres import PostgresStore
+from contraflow.store.postgres_trouble import TryAgain
 
 pytestmark = pytest.mark.slow
 
@@ -228,7 +229,7 @@ async def test_statements_are_broken_off_at_any_moment_of_a_batch(
     opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As an administrator does with pg_cancel_backend."""
-    monkeypatch.setattr(postgres, "RACES_MAX", 1_000)
+    monkeypatch.setattr(TryAgain, "times_max", 1_000)
     clients = [Client(await opened.store(), name) for name in "ab"]
     question = """
         SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE state = 'active'
@@ -268,7 +269,7 @@ async def test_a_batch_that_nobody_waits_for_leaves_no_session_in_a_transaction(
         for each in asked:
             each.cancel()
         await asyncio.gather(*asked, return_exceptions=True)
-        await store.suspect([f"s{number}"])
+        await store.suspect([f"s{number}"], is_proven=True)
     contents = await asyncio.gather(*(store.contents() for _ in range(6)))
     left = await opened.database.ask(
         "SELECT state, query FROM pg_stat_activity "

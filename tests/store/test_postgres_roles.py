@@ -36,6 +36,7 @@ TABLES = (
     "entry",
     "feed",
     "sequencer",
+    "home",
     "account",
     "fact",
     "operator_case",
@@ -176,9 +177,11 @@ MAY_UPDATE = {
     "parked": "due_at",
     "cursor": "position owner leased_until",
     "sequencer": "next_xid position",
+    "home": "system timeline moved_at",
+    "commit_marker": "written_at",
     "suspect": "failures",
 }
-MAY_INSERT = set(TABLES) - {"sequencer", "migration"}
+MAY_INSERT = set(TABLES) - {"sequencer", "home", "migration"}
 MAY_DELETE = {"suspect", "hold", "commit_marker"}
 
 
@@ -249,7 +252,7 @@ async def test_each_login_does_its_own(town: Database) -> None:
     store, views = await open_store(clerk), await open_views(reader)
     [answer] = await ask(store, recorded())
     await store.undelivered("sink", 9)
-    await store.suspect(["x"])
+    await store.suspect(["x"], is_proven=True)
     await store.clear_suspects()
     accepted(answer)
 

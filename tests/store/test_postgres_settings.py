@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
 from contract.stores.samples import refund, save
 from servers import running
-from store.asking import end_sessions, until
+from store.asking import (
+    accepted,
+    ask,
+    ask_one,
+    end_sessions,
+    holding,
+    recorded,
+    switched,
+    until,
+    until_waiting,
+)
 from store.databases import Database, Opened, bare
 from store.on_one_loop import run
 
@@ -101,6 +112,47 @@ async def test_a_connection_that_is_replaced_is_looked_at_again(
     await save(store, receipts=[Receipt("acme/k4", bytes(32), b"")])
 
     assert set((await store.contents()).receipts) == {"acme/k", "acme/k2", "acme/k4"}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("unset")
+@pytest.mark.parametrize("name", ["fsync", "full_page_writes", "synchronous_commit"])
+async def test_a_server_that_is_made_unsafe_by_a_reload_is_noticed_by_the_next_batch(
+    own: Database, opened_own: Opened, name: str
+) -> None:
+    store = await opened_own.store()
+    await save(store, receipts=[RECEIPT])
+    await set_for_the_server(own, name, "off")
+    await until(lambda: is_set(own, name, "off"))
+    with pytest.raises(SettingUnsafe, match=name):
+        await save(store, receipts=[Receipt("acme/k2", bytes(32), b"")])
+
+    assert set((await store.contents()).receipts) == {"acme/k"}
+
+
+@pytest.mark.usefixtures("unset")
+async def test_a_batch_sees_what_was_done_before_its_locks_whatever_the_default(
+    own: Database, opened_own: Opened
+) -> None:
+    """In a transaction that sees all of its beginning, a mark would not see the hold before it."""
+    await own.execute(
+        f"ALTER DATABASE {own.name} SET default_transaction_isolation = 'serializable'"
+    )
+    store = await opened_own.store()
+    async with store.link.connection() as connection:
+        assert await connection.fetchval("SHOW transaction_isolation") == "read committed"
+    dsn = own.dsn + "&options=-c%20default_transaction_isolation%3Dserializable"
+    other = await opened_own.store(dsn=dsn)
+    stranger = await opened_own.connection(default_transaction_isolation="read committed")
+    await ask(store, recorded())
+    async with holding(stranger, "LOCK TABLE hold IN EXCLUSIVE MODE"):
+        asked = asyncio.ensure_future(ask_one(other, switched("all")))
+        await until_waiting(own)
+        also = asyncio.ensure_future(save(store))
+        await until_waiting(own, 2)
+    accepted(await asked)
+
+    assert (await also).holds == {"all"}
 
 
 async def test_every_session_of_a_store_is_set_as_we_say(opened: Opened) -> None:

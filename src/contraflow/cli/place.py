@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from contraflow import wiring
 from contraflow.requests import fields
-from contraflow.settings import Settings, read_settings
+from contraflow.settings import Settings, check, read_settings
 from contraflow.store import Views
 
 T = TypeVar("T")
@@ -41,7 +41,9 @@ def place_of(
     if not database or not database.isprintable():
         raise fields.FieldInvalid("db", "the name of a file is needed")
     whose = fields.tenant_name(settings.tenant if tenant is None else tenant)
-    return Place(replace(settings, database=database, tenant=whose), as_json)
+    chosen = replace(settings, database=database, tenant=whose)
+    check(chosen)
+    return Place(chosen, as_json)
 
 
 def look(place: Place, work: Callable[[Views], Awaitable[T]]) -> T:

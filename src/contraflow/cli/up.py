@@ -8,8 +8,10 @@ from typing import Annotated
 
 import typer
 
+from contraflow import wiring
 from contraflow.cli import paper
 from contraflow.cli import parameters as p
+from contraflow.engine.views import time_text
 from contraflow.settings import Settings, check
 from contraflow.upkeep import Standing, Wish, keep_up
 
@@ -58,7 +60,7 @@ def up(
         paper.flush()
 
     def complain(text: str) -> None:
-        typer.echo(text, err=True)
+        typer.echo(f"{time_text(wiring.now_ms())} {text}", err=True)
 
     keep_up(Wish(folder=folder, door=door, serve=serve, work=work), say_how, complain)
     if as_json:

@@ -74,7 +74,7 @@ async def send_once(parts: Parts, channel: Channel, instruction: Instruction) ->
         return  # Somebody else has it, it was withdrawn, or it is not its turn.
     [sent] = marked.instructions
     attempt = attempt_of(marked.payment, sent, ACTIONS[sent.kind])
-    asked_at = parts.store.now()
+    asked_at = not_after_now(parts)
     request = channel.submit(attempt)
     parts.in_flight[sent.instruction_id] = sent
     try:
@@ -103,7 +103,7 @@ async def inquire_once(parts: Parts, channel: Channel, instruction: Instruction)
     action = Action.WITHDRAW if of_withdrawal else ACTIONS[asked.kind]
     attempt = attempt_of(claimed.payment, asked, action)
     request = channel.submit(attempt) if of_withdrawal else channel.inquire(attempt)
-    asked_at = parts.store.now()
+    asked_at = not_after_now(parts)
     try:
         outcome = await ask(parts, channel, attempt, request, leave_by)
     except NotSent as error:
@@ -116,6 +116,11 @@ async def inquire_once(parts: Parts, channel: Channel, instruction: Instruction)
 def lease_from(parts: Parts, leave_by: int) -> int:
     """A call that leaves in time ends before its lease does."""
     return leave_by + parts.reply_within_ms + LEASE_MARGIN_MS
+
+
+def not_after_now(parts: Parts) -> int:
+    """What proves an attempt dead was asked then at the earliest."""
+    return parts.store.now() - parts.store.ahead_ms_max
 
 
 async def hand_back(parts: Parts) -> None:

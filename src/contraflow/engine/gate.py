@@ -49,4 +49,4 @@ class Gate:
         """The call did not get through, or nobody answered."""
         self.failures += 1
         if self.failures >= BREAKER_FAILURES_MAX:
-            self.shut_until = now + BREAKER_PAUSE_MS
+            self.shut_until = max(self.shut_until, now + BREAKER_PAUSE_MS)

@@ -22,7 +22,7 @@ from contraflow.engine.notify import notify_due
 from contraflow.engine.parts import Parts
 from contraflow.engine.timers import expire_due, retry_parked_due
 from contraflow.engine.waiting import tell_watchers
-from contraflow.errors import ErrorCode, StoreUnwritable, ValueRefused
+from contraflow.errors import BatchRefused, ErrorCode, StoreUnwritable, ValueRefused
 
 Outcome = Answer | StoreUnwritable
 
@@ -46,15 +46,15 @@ def listen(parts: Parts) -> None:
 
 async def commit_loop(parts: Parts) -> None:
     """After a start that follows a failed check, one by one, so that one object cannot stop all."""
-    careful = CAREFUL_COMMITS if await set_aside_suspects(parts) else 0
+    careful = CAREFUL_COMMITS if await suspects_set_aside(parts) else 0
     while True:
         batch = await take(parts.intake, 1 if careful else BATCH_COMMANDS_MAX)
         try:
             outcomes = await commit_or_bisect(parts, [w.command for w in batch])
         except AssertionError:
-            # Our code is wrong: nothing was written. Note what was touched, and stop.
+            # Our code is wrong. Note what was touched, and stop.
             touched = sorted({name for w in batch for name in objects_of(w.command)})
-            await parts.store.suspect(touched)
+            await parts.store.suspect(touched, is_proven=len(batch) == 1)
             raise
         answers = [each for each in outcomes if not isinstance(each, StoreUnwritable)]
         if careful and answers:
@@ -92,8 +92,8 @@ async def commit_or_bisect(parts: Parts, commands: Sequence[Command]) -> list[Ou
 async def commit_or_divide(parts: Parts, commands: Sequence[Command]) -> list[Outcome]:
     try:
         return [*await commit_batch(parts.store, parts.policy, parts.rules, commands)]
-    except ValueRefused as error:
-        if len(commands) == 1:
+    except BatchRefused as error:
+        if isinstance(error, ValueRefused) and len(commands) == 1:
             return [await refuse_value(parts, commands[0], error)]
     half = len(commands) // 2
     first = await commit_or_bisect(parts, commands[:half])
@@ -109,6 +109,16 @@ async def refuse_value(parts: Parts, command: Command, error: ValueRefused) -> A
             with suppress(ValueRefused):  # Nothing of ours can have such a name.
                 await commit_batch(parts.store, parts.policy, parts.rules, [aside])
     return Refused(ErrorCode.VALUE_REFUSED, str(error))
+
+
+async def suspects_set_aside(parts: Parts) -> bool:
+    """As soon as the database can be written; until then nothing else can be done either."""
+    while True:
+        try:
+            return await set_aside_suspects(parts)
+        except StoreUnwritable:
+            parts.counts["store_unwritable"] += 1
+            await parts.runtime.sleep(BREATH_MS)
 
 
 async def set_aside_suspects(parts: Parts) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import pwd
 import re
 import shutil
 import subprocess
@@ -11,6 +12,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from msgspec import Struct
+
+from contraflow.outside.privileges import first_closed_to, give
 
 PROGRAMS = ("initdb", "postgres", "pg_ctl")
 MAJOR_MIN = 15
@@ -50,6 +53,23 @@ def copy_installation(binaries: Binaries, to: Path) -> None:
     libraries = installation.parent.with_name(installation.parent.name + ".libs")
     if libraries.is_dir():
         shutil.copytree(libraries, to / libraries.name)
+
+
+def programs_for(binaries: Binaries, copies: Path, user: pwd.struct_passwd | None) -> Path:
+    """Where they are, or in a copy of them if this user may not go there."""
+    if user is None or first_closed_to(user, binaries.folder) is None:
+        return binaries.folder
+    copy = copies / binaries.version
+    if not copy.exists():
+        copies.mkdir(exist_ok=True)
+        copies.chmod(0o711)
+        new = copy.with_name(copy.name + ".new")
+        shutil.rmtree(new, ignore_errors=True)
+        copy_installation(binaries, new)
+        for path in (new, *new.rglob("*")):
+            give(path, user)
+        new.rename(copy)
+    return place_in(copy, binaries)
 
 
 def place_in(copy: Path, binaries: Binaries) -> Path:

@@ -1,7 +1,4 @@
-"""A PostgreSQL server of our own: private, behind a password, and gone when it is told to go.
-
-Linux only: what belongs to a server is recognised by its working directory, in /proc.
-"""
+"""A PostgreSQL server of our own: private, behind a password, and gone when it is told to go."""
 
 from __future__ import annotations
 
@@ -10,24 +7,35 @@ import pwd
 import secrets
 import shutil
 import signal
-import stat
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 from urllib.parse import quote
 
 from contraflow.errors import StoreUnwritable
-from contraflow.outside.postgres_found import ENVIRONMENT, Binaries, copy_installation, place_in
+from contraflow.outside.postgres_found import Binaries, programs_for
+from contraflow.outside.postgres_processes import (
+    as_user,
+    is_server_in,
+    processes_in,
+    send,
+    wait_until,
+)
+from contraflow.outside.privileges import (
+    first_closed_to,
+    give,
+    replace,
+    sync_folder,
+    unprivileged_user,
+)
 
 SUPERUSER = "postgres"
 FOLDERS = ("data", "data.new", "socket", "programs")
-FILES = ("password", "postgresql.conf", "log")
+FILES = ("password", "postgresql.conf", "log", "password.new")
 PORT = 5432  # Of the socket's name, unless the server listens on the network, too.
-UNPRIVILEGED = ("postgres", "nobody")
 INITDB = (
     f"--username={SUPERUSER}",
     "--auth=scram-sha-256",
@@ -39,7 +47,6 @@ CREATE_S_MAX = 120
 START_S_MAX = 120  # A recovery is part of it.
 STOP_S_MAX = 60  # The last checkpoint is part of it; then it is killed, and recovers next time.
 DIE_S_MAX = 10
-POLL_S = 0.01
 LOG_LINES_TOLD = 10
 SOCKET_BYTES_MAX = 107  # Of its path; the kernel keeps no more.
 
@@ -67,9 +74,12 @@ class PostgresServer:
         self.data, self._new_data, self._socket, self._programs = (
             self.folder / name for name in FOLDERS
         )
-        self._password, self._settings_file, self._log = (self.folder / name for name in FILES)
+        self._password, self._settings_file, self._log, self._password_to_tell = (
+            self.folder / name for name in FILES
+        )
         self._lock_file = self.data / "postmaster.pid"
         self._postmaster: subprocess.Popen[bytes] | None = None
+        self._logged_before = 0  # Bytes, of earlier programs.
 
     def create(self) -> None:
         """Make what is not there yet; data that exist stay. Raises StoreUnwritable."""
@@ -79,6 +89,7 @@ class PostgresServer:
             self._make_folders(user)
             if not self.data.exists():
                 self._make_data(user)
+            os.chown(self._password, os.geteuid(), -1)  # Once it was its user's.
         except OSError as error:
             raise StoreUnwritable(f"{self.folder}: {error}") from error
 
@@ -90,7 +101,7 @@ class PostgresServer:
         if self.pid is None:
             self.kill()  # Of an earlier crash, backends may have outlived their postmaster.
             try:
-                self._lock_file.unlink(missing_ok=True)  # Its number may be another's by now.
+                self._forget_the_dead()
                 self._launch()
             except OSError as error:
                 raise StoreUnwritable(f"PostgreSQL cannot run in {self.folder}: {error}") from error
@@ -192,11 +203,13 @@ class PostgresServer:
         shutil.rmtree(self._new_data, ignore_errors=True)
         self._new_data.mkdir(mode=0o700)
         give(self._new_data, user)
-        replace(self._password, secrets.token_urlsafe(24) + "\n", user)
+        password = secrets.token_urlsafe(24) + "\n"
+        replace(self._password, password, None)
+        replace(self._password_to_tell, password, user)
         command = [
-            str(self._programs_for(user) / "initdb"),
+            str(programs_for(self.binaries, self._programs, user) / "initdb"),
             *INITDB,
-            f"--pwfile={self._password}",
+            f"--pwfile={self._password_to_tell}",
             f"--pgdata={self._new_data}",
         ]
         with self._open_log() as log:
@@ -206,29 +219,12 @@ class PostgresServer:
                 )
             except subprocess.TimeoutExpired:
                 raise StoreUnwritable(self._complaint("took too long to be created")) from None
+            finally:
+                self._password_to_tell.unlink()
         if made.returncode != 0:
             raise StoreUnwritable(self._complaint("could not be created"))
         self._new_data.rename(self.data)
         sync_folder(self.folder)
-
-    def _programs_for(self, user: pwd.struct_passwd | None) -> Path:
-        """Where they are, or a copy of them if the server's user may not go there."""
-        if user is None or first_closed_to(user, self.binaries.folder) is None:
-            return self.binaries.folder
-        copy = self._programs / self.binaries.version
-        if not copy.exists():
-            self._copy_programs(copy, user)
-        return place_in(copy, self.binaries)
-
-    def _copy_programs(self, copy: Path, user: pwd.struct_passwd) -> None:
-        self._programs.mkdir(exist_ok=True)
-        self._programs.chmod(0o711)
-        new = copy.with_name(copy.name + ".new")
-        shutil.rmtree(new, ignore_errors=True)
-        copy_installation(self.binaries, new)
-        for path in (new, *new.rglob("*")):
-            give(path, user)
-        new.rename(copy)
 
     # How it is started.
 
@@ -236,7 +232,7 @@ class PostgresServer:
         user = unprivileged_user()
         self._write_settings(user)
         command = [
-            str(self._programs_for(user) / "postgres"),
+            str(programs_for(self.binaries, self._programs, user) / "postgres"),
             *("-D", str(self.data)),
             *("-c", f"config_file={self._settings_file}"),
         ]
@@ -244,6 +240,12 @@ class PostgresServer:
             self._postmaster = subprocess.Popen(  # noqa: S603 its words are ours
                 command, **as_user(user, self.data, log)
             )
+
+    def _forget_the_dead(self) -> None:
+        """The number of a postmaster may be another's by now, or of a body that nobody buries."""
+        self._lock_file.unlink(missing_ok=True)
+        for left in self._socket.glob(".s.PGSQL.*"):
+            left.unlink()
 
     def _write_settings(self, user: pwd.struct_passwd | None) -> None:
         settings = {
@@ -278,123 +280,18 @@ class PostgresServer:
         return left
 
     def _open_log(self) -> IO[bytes]:
-        return open(os.open(self._log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab")
+        descriptor = os.open(self._log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        self._logged_before = os.fstat(descriptor).st_size
+        return open(descriptor, "ab")
 
     def _complaint(self, what: str) -> str:
-        lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()
+        with self._log.open("rb") as log:
+            log.seek(self._logged_before)
+            lines = log.read().decode(errors="replace").splitlines()
         said = "\n".join(lines[-LOG_LINES_TOLD:])
         return f"PostgreSQL {self.binaries.version} {what} in {self.folder}:\n{said}"
-
-
-# The user it runs as.
-
-
-def unprivileged_user() -> pwd.struct_passwd | None:
-    """As whom the server runs if we are root, which PostgreSQL refuses; nobody is added."""
-    if os.geteuid() != 0:
-        return None
-    for name in UNPRIVILEGED:
-        with suppress(KeyError):
-            return pwd.getpwnam(name)
-    raise StoreUnwritable(
-        f"PostgreSQL refuses root, and there is no user {' or '.join(UNPRIVILEGED)}"
-    )
-
-
-def first_closed_to(user: pwd.struct_passwd, folder: Path) -> Path | None:
-    """The outermost folder on the way that this user may not enter, by its mode."""
-    for each in (*reversed(folder.parents), folder):
-        if each.exists() and not may_enter(user, each.stat()):
-            return each
-    return None
-
-
-def may_enter(user: pwd.struct_passwd, folder: os.stat_result) -> bool:
-    if folder.st_uid == user.pw_uid:
-        return bool(folder.st_mode & stat.S_IXUSR)
-    if folder.st_gid == user.pw_gid:
-        return bool(folder.st_mode & stat.S_IXGRP)
-    return bool(folder.st_mode & stat.S_IXOTH)
-
-
-def give(path: Path, user: pwd.struct_passwd | None) -> None:
-    if user is not None:
-        os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)
-
-
-def as_user(user: pwd.struct_passwd | None, folder: Path, log: IO[bytes]) -> dict[str, Any]:
-    """How to run a program: away from our terminal, our environment and our privileges."""
-    how = {
-        "cwd": folder,
-        "env": ENVIRONMENT,
-        "stdin": subprocess.DEVNULL,
-        "stdout": log,
-        "stderr": subprocess.STDOUT,
-        "start_new_session": True,
-    }
-    if user is None:
-        return how
-    return {**how, "user": user.pw_uid, "group": user.pw_gid, "extra_groups": ()}
-
-
-# Its processes.
-
-
-def processes_in(data: Path) -> list[int]:
-    """The postmaster and all its children, orphans included: they live in the data."""
-    numbers = (int(entry) for entry in os.listdir("/proc") if entry.isdigit())
-    return [pid for pid in numbers if is_server_in(pid, data)]
-
-
-def is_server_in(pid: int, data: Path) -> bool:
-    """A shell that somebody has taken there is none.
-
-    One that ends gives back its memory before its working directory, so that whoever waits for
-    this to be untrue may start the next.
-    """
-    process = Path("/proc", str(pid))
-    try:
-        is_there = os.readlink(process / "cwd") == str(data)
-        return is_there and (process / "comm").read_bytes() == b"postgres\n"
-    except OSError:
-        return False
-
-
-def send(pid: int, number: signal.Signals) -> None:
-    with suppress(ProcessLookupError):
-        os.kill(pid, number)
-
-
-def wait_until(is_so: Callable[[], bool], seconds_max: float) -> bool:
-    deadline = time.monotonic() + seconds_max
-    while not is_so():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(POLL_S)
-    return True
-
-
-# Its files.
 
 
 def quoted(value: str) -> str:
     """As postgresql.conf wants it."""
     return "'" + value.replace("\\", "\\\\").replace("'", "''") + "'"
-
-
-def replace(path: Path, text: str, user: pwd.struct_passwd | None) -> None:
-    """By a file that only the server's user, or root, may read."""
-    path.unlink(missing_ok=True)
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(text.encode())
-        file.flush()
-        os.fsync(file.fileno())
-    give(path, user)
-
-
-def sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -83,13 +83,20 @@ class Store(Protocol):
     async def close(self) -> None: ...
 
     def now(self) -> int:
-        """Milliseconds. Leases and deadlines use this clock, which all processes share."""
+        """Milliseconds. Leases and deadlines use this clock, which all processes share.
+
+        Never behind it, and ahead of it by `ahead_ms_max` at most.
+        """
         ...
+
+    @property
+    def ahead_ms_max(self) -> int: ...
 
     async def commit(self, commands: Sequence[Command], plan: Callable[[Loaded], Commit]) -> Commit:
         """Load, plan and save in one transaction, durable when it returns.
 
-        Raises Superseded, StoreUnwritable or ValueRefused, and then has changed nothing.
+        Raises Superseded, StoreUnwritable or ValueRefused, and then has changed nothing; of
+        several commands also BatchRefused, where a part may do better.
         """
         ...
 
@@ -129,12 +136,12 @@ class Store(Protocol):
         """The sink has seen everything up to this position."""
         ...
 
-    async def suspect(self, object_ids: Sequence[str]) -> None:
-        """Note what a failed batch touched, for the next start."""
+    async def suspect(self, object_ids: Sequence[str], *, is_proven: bool) -> None:
+        """Note what a failed batch touched, for the next start; and that it was alone in it."""
         ...
 
     async def suspects(self) -> Mapping[str, int]:
-        """How often each object was in a batch that failed our own checks."""
+        """How often each object failed our own checks; at least 1, since it was in such a batch."""
         ...
 
     async def clear_suspects(self) -> None: ...

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
@@ -19,26 +19,27 @@ from contraflow.domain.cases import Parked
 from contraflow.domain.commands import Command, Quarantine, ResolveCase, SwitchHold
 from contraflow.domain.instruction import Fence, Instruction
 from contraflow.domain.payment import Payment
-from contraflow.errors import StoreUnwritable
+from contraflow.errors import BatchRefused, StoreUnwritable
 from contraflow.ledger.journal import Entry
 from contraflow.store import Commit, Contents, Loaded, Record
 from contraflow.store import postgres_statements as sql
-from contraflow.store.postgres_clock import ServerClock
+from contraflow.store.postgres_clock import ROUND_TRIP_MS_MAX, ServerClock
 from contraflow.store.postgres_contents import contents_of
-from contraflow.store.postgres_link import Link
+from contraflow.store.postgres_link import ANSWER_S_MAX, Link, hang_up
 from contraflow.store.postgres_load import load
 from contraflow.store.postgres_save import AccountKey, Place, save
-from contraflow.store.postgres_trouble import ConnectionLost, Taken, TryAgain
+from contraflow.store.postgres_trouble import ConnectionLost, Taken, TooSlow, TryAgain
 from contraflow.store.postgres_wake import Wake
 from contraflow.store.rows import instructions_of, parked_of, payments_of
 
 POLL_MS = 1_000  # Without a single notification everything still moves at this pace.
 CLAIM_MS = 5_000  # From a claim to the mark that follows it.
 SINK_LEASE_MS = 10_000
-RACES_MAX = 5  # Then something is wrong that waiting does not mend.
-TAKEN_MAX = 50  # Each time one request of the batch at least has found its answer.
 OUTAGE_S_MAX = 15  # How long a request may wait for a server that is away.
 RECONNECT_S = 0.1
+FORGET_EVERY = 1_000  # Commits; then as many markers may go as have come, and more.
+GIVE_S_MAX = 600.0  # Positions to all events of a database that never had a sink.
+FOR_EVER_S = 1e6
 SWITCHES = (SwitchHold, Quarantine, ResolveCase)
 
 
@@ -50,6 +51,7 @@ class PostgresStore:
     slot: int = 0
     owner: UUID = field(default_factory=uuid4)  # This process, towards the sinks.
     accounts: set[AccountKey] = field(default_factory=set)  # Known to exist.
+    commits: int = 0  # Of ours.
 
     @property
     def poll_ms(self) -> int:
@@ -61,6 +63,10 @@ class PostgresStore:
 
     def now(self) -> int:
         return self.clock.now()
+
+    @property
+    def ahead_ms_max(self) -> int:
+        return ROUND_TRIP_MS_MAX
 
     def on_wake(self, ring: Callable[[], None]) -> None:
         self.wake.ring = ring
@@ -76,8 +82,8 @@ class PostgresStore:
                 commit = await self._commit_once(batch)
             except TryAgain as error:
                 races[type(error)] += 1
-                if races[TryAgain] == RACES_MAX or races[Taken] == TAKEN_MAX:
-                    raise StoreUnwritable(f"others were faster, too often: {error}") from error
+                if races[type(error)] == error.times_max:
+                    raise given_up(error, commands) from error
                 continue
             except ConnectionLost as error:
                 if batch.commit is not None and await self._was_committed(batch.batch_id):
@@ -89,10 +95,14 @@ class PostgresStore:
                     continue
             if not is_empty(commit):
                 self.wake.call()
+                await self._forget_markers()
             return commit
 
     async def _commit_once(self, batch: Batch) -> Commit:
         async with self.link.connection() as connection:
+            if self.clock.has_jumped:
+                await connection.execute(sql.NOTE_MOVE)
+                self.clock.has_jumped = False
             await connection.execute(batch.begin)
             found, number = await load(connection, self.clock, batch.commands)
             commit = batch.plan(found.loaded)
@@ -102,7 +112,7 @@ class PostgresStore:
             place = Place(number, self.slot, self.accounts)
             accounts = await save(connection, commit, found, place)
             batch.commit = commit  # From here on its fate is for the marker to tell.
-            await connection.execute(sql.COMMIT)
+            await end(connection)
         self.accounts |= accounts
         return commit
 
@@ -121,6 +131,14 @@ class PostgresStore:
             else:
                 assert is_dead is not None
                 return not is_dead
+
+    async def _forget_markers(self) -> None:
+        """Now and then some that nobody asks for any more."""
+        self.commits += 1
+        if self.commits % FORGET_EVERY == 0:
+            with suppress(StoreUnwritable):
+                async with self._looking() as connection:
+                    await connection.execute(sql.FORGET_MARKERS)
 
     # What the loops ask for.
 
@@ -185,9 +203,9 @@ class PostgresStore:
 
     # Suspicion.
 
-    async def suspect(self, object_ids: Sequence[str]) -> None:
+    async def suspect(self, object_ids: Sequence[str], *, is_proven: bool) -> None:
         async with self._looking() as connection:
-            await connection.execute(sql.SUSPECT, sorted(set(object_ids)))
+            await connection.execute(sql.SUSPECT, sorted(set(object_ids)), is_proven)
 
     async def suspects(self) -> Mapping[str, int]:
         async with self._looking() as connection:
@@ -230,7 +248,7 @@ class Batch:
     def begin(self) -> str:
         is_switch = any(isinstance(command, SWITCHES) for command in self.commands)
         statement = sql.BEGIN_ALONE if is_switch else sql.BEGIN
-        return statement.format(lock=sql.BATCHES, batch=self.batch_id)
+        return statement.format(batch=self.batch_id)
 
 
 def is_empty(commit: Commit) -> bool:
@@ -238,14 +256,36 @@ def is_empty(commit: Commit) -> bool:
     return not any(getattr(commit, name) for name in commit.__struct_fields__ if name != "answers")
 
 
+def given_up(error: TryAgain, commands: Sequence[Command]) -> Exception:
+    if isinstance(error, Taken | TooSlow) and len(commands) > 1:
+        return BatchRefused(str(error))
+    if isinstance(error, Taken):
+        return AssertionError(f"its key is taken, and is not found: {error}")
+    return StoreUnwritable(f"others were faster, too often: {error}")
+
+
+async def end(connection: asyncpg.Connection) -> None:
+    """A server that is silent is hung up on, not told to cancel.
+
+    A commit that waits for its standby would be broken off by that, and look done.
+    """
+    loop = asyncio.get_running_loop()
+    patience = loop.call_later(ANSWER_S_MAX, hang_up, connection)
+    try:
+        await connection.execute(sql.COMMIT, timeout=FOR_EVER_S)
+    finally:
+        patience.cancel()
+
+
 async def give_positions(connection: asyncpg.Connection) -> None:
     """To all events that are visible and have none; by one process at a time."""
     is_restored = await connection.fetchval(sql.IS_RESTORED)
     if not is_restored and not await connection.fetchval(sql.HAS_NEWS):
         return
-    await connection.execute("BEGIN")
-    if await connection.fetchval(sql.IS_MY_TURN, sql.SEQUENCER):
-        await connection.execute(sql.GIVE_ALL_POSITIONS if is_restored else sql.GIVE_POSITIONS)
+    await connection.execute(sql.BEGIN_GIVING)
+    if await connection.fetchval(sql.IS_MY_TURN):
+        give = sql.GIVE_ALL_POSITIONS if is_restored else sql.GIVE_POSITIONS
+        await connection.execute(give, timeout=GIVE_S_MAX)
     await connection.execute("COMMIT")
 
 

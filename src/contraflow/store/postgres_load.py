@@ -9,14 +9,17 @@ from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
+from msgspec.structs import replace
 
 from contraflow.domain.cases import Case
 from contraflow.domain.commands import Command, Line
 from contraflow.domain.decision import Receipt
 from contraflow.domain.instruction import Instruction
+from contraflow.domain.lifecycle import FINAL, UNSENT
 from contraflow.store import Loaded
 from contraflow.store import postgres_statements as sql
 from contraflow.store.postgres_clock import ServerClock
+from contraflow.store.postgres_link import refuse_forgetting
 from contraflow.store.reach import (
     PAYMENT_COMMANDS,
     Reach,
@@ -25,6 +28,8 @@ from contraflow.store.reach import (
     unsent_ids,
 )
 from contraflow.store.rows import Found, cases_of, facts_of, instructions_of, payments_of
+
+SETTLED = FINAL | UNSENT  # Nothing of it is on its way.
 
 
 async def load(
@@ -55,10 +60,13 @@ async def load(
     lines = await _lines(connection, reach.lines)
     asked_at = clock.monotonic()
     around = await connection.fetchrow(sql.SURROUNDINGS)
+    refuse_forgetting(around["unsafe"])
+    now = clock.note(around["now"], asked_at)
+    moved_at = 0 if clock.given is not None else around["moved_at"]
     loaded = Loaded(
-        now=clock.note(around["now"], asked_at),
+        now=now,
         payments=payments,
-        instructions=instructions,
+        instructions={name: _moved(each, moved_at) for name, each in instructions.items()},
         numbers=numbers,
         receipts={row[0]: Receipt(*row) for row in receipts},
         facts=facts_of(facts),
@@ -68,6 +76,14 @@ async def load(
         lines=lines,
     )
     return Found(loaded, payment_versions, instruction_versions), around["block"]
+
+
+def _moved(instruction: Instruction, moved_at: int) -> Instruction:
+    """What left by another clock may travel as long from now on as if it had left at the move."""
+    leave_by = instruction.leave_by
+    if leave_by is None or leave_by >= moved_at or instruction.state in SETTLED:
+        return instruction
+    return replace(instruction, leave_by=moved_at)
 
 
 async def _cases(

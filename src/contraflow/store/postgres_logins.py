@@ -40,7 +40,7 @@ def new_password() -> str:
 
 
 async def admit(superuser_dsn: str, database: str, logins: Sequence[Login]) -> None:
-    """Make the roles, the logins and an empty database, where they are missing.
+    """Make the roles, the logins and an empty database, where they are missing; let in no other.
 
     A login that is there gets this password. Raises StoreUnwritable.
     """
@@ -58,13 +58,20 @@ async def admit(superuser_dsn: str, database: str, logins: Sequence[Login]) -> N
 async def _admit(connection: asyncpg.Connection, database: str, logins: Sequence[Login]) -> None:
     for role in (OWNER, WRITER, READER, *(login.name for login in logins)):
         if not await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", role):
-            await connection.execute(f"CREATE ROLE {role} NOLOGIN")
+            await connection.execute(f"CREATE ROLE {quoted(role)} NOLOGIN")
     for login in logins:
-        secret = scram_secret(login.password, secrets.token_bytes(16))
-        await connection.execute(f"ALTER ROLE {login.name} LOGIN PASSWORD '{secret}'")
-        await connection.execute(f"GRANT {', '.join(ROLES[login.name])} TO {login.name}")
+        name, secret = quoted(login.name), scram_secret(login.password, secrets.token_bytes(16))
+        await connection.execute(f"ALTER ROLE {name} LOGIN PASSWORD '{secret}'")
+        await connection.execute(f"GRANT {', '.join(ROLES[login.name])} TO {name}")
+    name = quoted(database)
     if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", database):
-        await connection.execute(f"CREATE DATABASE {database} OWNER {OWNER}")
+        await connection.execute(f"CREATE DATABASE {name} OWNER {OWNER}")
+    await connection.execute(f"REVOKE CONNECT, TEMPORARY ON DATABASE {name} FROM PUBLIC")
+    await connection.execute(f"GRANT CONNECT ON DATABASE {name} TO {OWNER}, {WRITER}, {READER}")
+
+
+def quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def scram_secret(password: str, salt: bytes) -> str:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import asyncpg
+
 from contraflow.errors import StoreUnwritable
 from contraflow.store import postgres_statements as sql
 from contraflow.store.postgres import PostgresStore
 from contraflow.store.postgres_clock import ServerClock
 from contraflow.store.postgres_link import (
+    ANSWER_S_MAX,
     CONNECTIONS_MAX,
     LOOKING,
     READ_ONLY,
@@ -21,6 +24,7 @@ from contraflow.store.postgres_schema import READER, WRITER, applied_to, assert_
 from contraflow.store.postgres_trouble import ConnectionLost, TryAgain
 from contraflow.store.postgres_views import PostgresViews
 from contraflow.store.postgres_wake import Wake
+from contraflow.store.postgres_warm_up import warm_up
 
 LOOKERS_MAX = 8
 TIME_QUESTIONS_MAX = 50
@@ -36,20 +40,21 @@ async def open_store(
     """
     with _or_unwritable():
         await _migrate_if_empty(dsn, owner or dsn)
-        link = await open_link(dsn, f"SET ROLE {WRITER}", SESSION, CONNECTIONS_MAX)
+        link = await open_link(dsn, _write, SESSION, CONNECTIONS_MAX, ANSWER_S_MAX)
         store = PostgresStore(link, ServerClock(clock), Wake(dsn, LOOKING), slot)
         try:
-            await _begin(store)
+            await _learn_the_time(link, store.clock)
         except BaseException:
             await store.close()
             raise
+        store.wake.start()
     return store
 
 
 async def open_views(dsn: str) -> PostgresViews:
     """Raises SchemaUnknown, SettingUnsafe or StoreUnwritable."""
     with _or_unwritable():
-        link = await open_link(dsn, f"SET ROLE {READER}; {READ_ONLY}", LOOKING, LOOKERS_MAX)
+        link = await open_link(dsn, _read, LOOKING, LOOKERS_MAX)
         try:
             async with link.connection() as connection:
                 await assert_current(connection)
@@ -70,7 +75,7 @@ def _or_unwritable() -> Iterator[None]:
 
 async def _migrate_if_empty(dsn: str, owner: str) -> None:
     """Only an empty one: what changes a database that is in use is said by a person."""
-    link = await open_link(dsn, READ_ONLY, LOOKING, 1)
+    link = await open_link(dsn, _look, LOOKING, 1)
     try:
         async with link.connection() as connection:
             is_empty = not await applied_to(connection)
@@ -80,12 +85,31 @@ async def _migrate_if_empty(dsn: str, owner: str) -> None:
         await migrate(owner)
 
 
-async def _begin(store: PostgresStore) -> None:
-    async with store.link.connection() as connection:
-        await assert_current(connection)
-        await connection.execute(sql.FORGET_MARKERS)
-        await _learn_the_time(store.link, store.clock)
-    store.wake.start()
+async def _write(connection: asyncpg.Connection) -> None:
+    await connection.execute(f"SET ROLE {WRITER}")
+    await assert_current(connection)
+    await _come_home(connection)
+    await warm_up(connection)
+
+
+async def _read(connection: asyncpg.Connection) -> None:
+    await connection.execute(f"SET ROLE {READER}")
+    await _look(connection)
+
+
+async def _look(connection: asyncpg.Connection) -> None:
+    await connection.execute(READ_ONLY)
+
+
+async def _come_home(connection: asyncpg.Connection) -> None:
+    """After a failover or a restore it is another server, with another clock."""
+    is_home = await connection.fetchrow(sql.IS_HOME)
+    if is_home["is_same_system"] and is_home["is_same_timeline"]:
+        return
+    async with connection.transaction():
+        await connection.execute(sql.MOVE_HOME)
+        if not is_home["is_same_system"]:
+            await connection.execute(sql.RESTART_SEQUENCER)
 
 
 async def _learn_the_time(link: Link, clock: ServerClock) -> None:

@@ -20,17 +20,18 @@ RECEIPT_ROW = "key, fingerprint, body"
 FACT_ROW = "fact_id, kind, payment_id, minor, currency, state, booked_at"
 CASE_ROW = "case_id, kind, object_id, opened_at, deadline_at, detail, closed_at, closed_by"
 
-# Numbers of advisory locks, of this program alone.
-BATCHES = 0x_C0F1
-SEQUENCER = 0x_C0F2
-MIGRATION = 0x_C0F3
+MIGRATION = 0x_C0F3  # An advisory lock, of this program alone.
 
+# Read committed, whatever the database has as its default: what stands after a lock sees what was
+# done before it.
+READ_COMMITTED = "BEGIN ISOLATION LEVEL READ COMMITTED"
+# Only the writer may lock a table like this; an advisory lock is anybody's.
 BEGIN = (
-    "BEGIN; SELECT pg_advisory_xact_lock_shared({lock}); "
+    f"{READ_COMMITTED}; LOCK TABLE hold IN ROW SHARE MODE; "
     "INSERT INTO commit_marker (batch_id) VALUES ('{batch}')"
 )
 # A switch waits for the batches that have not seen it, and lets none pass that has not.
-BEGIN_ALONE = BEGIN.replace("_shared", "")
+BEGIN_ALONE = BEGIN.replace("ROW SHARE", "EXCLUSIVE")
 # Without a limit, else a commit that waits for its standby would be broken off and look done.
 COMMIT = "SET LOCAL statement_timeout = 0; COMMIT"
 ROLLBACK = "ROLLBACK"
@@ -38,17 +39,40 @@ ROLLBACK = "ROLLBACK"
 # Whoever wrote the row first: the batch itself, or the one who asks whether it is dead.
 KILL = "INSERT INTO commit_marker (batch_id, is_dead) VALUES ($1, true) ON CONFLICT DO NOTHING"
 IS_DEAD = "SELECT is_dead FROM commit_marker WHERE batch_id = $1"
-FORGET_MARKERS = (
-    "DELETE FROM commit_marker WHERE written_at < clock_timestamp() - interval '7 days'"
-)
+# A bounded number, passing over those that another process is removing.
+FORGET_MARKERS = """
+DELETE FROM commit_marker WHERE batch_id = ANY(ARRAY(
+    SELECT batch_id FROM commit_marker WHERE written_at < clock_timestamp() - interval '7 days'
+    ORDER BY written_at LIMIT 2000 FOR UPDATE SKIP LOCKED))
+"""
 
 CHECK_SETTINGS = """
-SELECT current_setting('fsync') AS fsync, current_setting('full_page_writes') AS full_page_writes,
-    current_setting('synchronous_commit') AS synchronous_commit,
-    current_setting('server_version_num')::int AS version,
+SELECT current_setting('server_version_num')::int AS version,
     current_setting('server_encoding') AS encoding, pg_is_in_recovery() AS is_standby
 """
+# They may change at any time, by a reload.
+UNSAFE = """
+ARRAY(SELECT name FROM unnest(ARRAY['fsync', 'full_page_writes', 'synchronous_commit']) AS name
+    WHERE current_setting(name) = 'off')
+"""
+CHECK_SAFETY = f"SELECT {UNSAFE}"
 CLOCK = "SELECT clock_ms()"
+
+# Another server or another timeline of it: its clock is another one, and if it is not a copy, so
+# are its numbers of transactions.
+IS_HOME = """
+SELECT system = system_identifier::text AS is_same_system,
+    timeline = substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) AS is_same_timeline
+FROM home, pg_control_system()
+"""
+MOVE_HOME = """
+UPDATE home SET system = system_identifier::text,
+    timeline = substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8),
+    moved_at = greatest(moved_at, clock_ms())
+FROM pg_control_system()
+"""
+NOTE_MOVE = "UPDATE home SET moved_at = greatest(moved_at, clock_ms())"
+RESTART_SEQUENCER = "UPDATE sequencer SET next_xid = '9223372036854775807'"
 
 # What a batch loads. The places of numbers and instructions never change, so that they may be read
 # before anything is locked; what is read about a payment is read after it was locked.
@@ -78,11 +102,12 @@ SELECT source, number, answer FROM unnest($1::text[], $2::bigint[]) AS wanted (s
 JOIN line USING (source, number)
 """
 # After the locks: the time, and the batch's number, so that event ids rise with every object.
-SURROUNDINGS = """
-SELECT clock_ms() AS now, nextval('event_block') AS block,
+SURROUNDINGS = f"""
+SELECT clock_ms() AS now, nextval('event_block') AS block, (SELECT moved_at FROM home) AS moved_at,
     ARRAY(SELECT scope FROM hold ORDER BY scope) AS holds,
     ARRAY(SELECT object_id FROM operator_case
-        WHERE kind = 'quarantined' AND closed_at IS NULL ORDER BY object_id) AS quarantined
+        WHERE kind = 'quarantined' AND closed_at IS NULL ORDER BY object_id) AS quarantined,
+    {UNSAFE} AS unsafe
 """
 
 # What a batch saves.
@@ -183,7 +208,7 @@ EXISTS (SELECT 1 FROM hold WHERE scope IN (
 """
 # A claim is a hint, not a promise: it need not be durable, because the mark that follows it is
 # fenced. Rows that somebody else works on are passed over.
-BEGIN_LIGHTLY = "BEGIN; SET LOCAL synchronous_commit = off"
+BEGIN_LIGHTLY = f"{READ_COMMITTED}; SET LOCAL synchronous_commit = off"
 CLAIM = f"""
 WITH due AS MATERIALIZED (
     SELECT instruction_id, due_at FROM instruction
@@ -241,8 +266,10 @@ SELECT min(at) FROM (
 
 # The feed: positions for all that is visible and has none. Whatever one batch saw of another is
 # visible with it, and has the smaller id; so the order of the feed is the order of causes. Only
-# what may have been under way when positions were given last is looked at again.
-IS_MY_TURN = "SELECT pg_try_advisory_xact_lock($1)"
+# what may have been under way when positions were given last is looked at again. They are given
+# to all at once, because a part would not be in the order of causes.
+BEGIN_GIVING = f"{READ_COMMITTED}; SET LOCAL statement_timeout = 0"
+IS_MY_TURN = "SELECT one FROM sequencer FOR NO KEY UPDATE SKIP LOCKED"
 GIVE_POSITIONS = """
 WITH last AS (SELECT next_xid, position FROM sequencer),
 fresh AS (
@@ -287,7 +314,7 @@ UPDATE cursor SET position = greatest(position, $2) WHERE sink = $1 AND owner = 
 """
 SUSPECT = """
 INSERT INTO suspect SELECT object_id, 1 FROM unnest($1::text[]) AS new (object_id)
-ON CONFLICT (object_id) DO UPDATE SET failures = suspect.failures + 1
+ON CONFLICT (object_id) DO UPDATE SET failures = suspect.failures + 1 WHERE $2
 """
 SUSPECTS = "SELECT object_id, failures FROM suspect ORDER BY object_id"
 CLEAR_SUSPECTS = "DELETE FROM suspect"

@@ -18,13 +18,28 @@ class ConnectionLost(Exception):
 class TryAgain(Exception):
     """Others were faster: load and decide again. Nothing was written."""
 
+    times_max = 5  # Then something is wrong that waiting does not mend.
+
 
 class Taken(TryAgain):
     """A row with this key was written since we looked; the next look finds it."""
 
+    times_max = 50  # Each time one request of the batch at least has found its answer.
+
+
+class TooSlow(TryAgain):
+    """The server waited for us so long, its locks held, that it gave us up."""
+
+    times_max = 2
+
+
+class ClockJumped(TryAgain):
+    """No attempt that had left before is dead as early as this clock says."""
+
 
 # Class 08 and shutdowns; 25006: it is a standby by now; 57P05: the session was idle for too long.
-GONE = ("08", "57P01", "57P02", "57P03", "57P05", "25006", "25P03", "25P04")
+GONE = ("08", "57P01", "57P02", "57P03", "57P05", "25006", "25P04")
+TOO_SLOW = "25P03"
 # Serialization, deadlock, a lock or a statement that took too long.
 RACES = ("40001", "40P01", "55P03", "57014")
 UNIQUE = "23505"
@@ -44,7 +59,7 @@ def in_our_words() -> Iterator[None]:
     except asyncpg.PostgresError as error:
         raise _said(error) from error
     except asyncpg.InterfaceError as error:
-        raise _of_the_client(error) from error
+        raise ConnectionLost(f"{type(error).__name__}: {error}") from error
     except (OverflowError, UnicodeEncodeError) as error:
         raise ValueRefused(f"{type(error).__name__}: {error}") from error
     except WAY as error:
@@ -58,10 +73,12 @@ def _said(error: asyncpg.PostgresError) -> Exception:
         return ConnectionLost(text)
     if state == UNIQUE:
         return Taken(text)
+    if state == TOO_SLOW:
+        return TooSlow(text)
     if state.startswith(RACES):
         return TryAgain(text)
     if state.startswith(REFUSED):
-        return ValueRefused(text)
+        return ValueRefused(_without_row(state, error))
     if state.startswith(UNWRITABLE):
         return StoreUnwritable(text)
     if state in STRANGE:
@@ -73,11 +90,6 @@ def _said(error: asyncpg.PostgresError) -> Exception:
     return AssertionError(text)  # Our own statement is wrong, or a trigger refused it.
 
 
-def _of_the_client(error: asyncpg.InterfaceError) -> Exception:
-    """asyncpg names a value that it cannot send (`$1`) and a connection that is closed alike."""
-    text = f"{type(error).__name__}: {error}"
-    if isinstance(
-        error, asyncpg.exceptions.DataError | asyncpg.exceptions.ClientConfigurationError
-    ):
-        return ValueRefused(text)
-    return ConnectionLost(text)
+def _without_row(state: str, error: asyncpg.PostgresError) -> str:
+    """Its detail quotes the whole row, which is not for whoever sent one value of it."""
+    return f"{state} {error.message or ''}"

@@ -114,6 +114,10 @@ class SqliteStore:
         self.connection.execute(sql.COMMIT)
 
     @property
+    def ahead_ms_max(self) -> int:
+        return 0
+
+    @property
     def poll_ms(self) -> int:
         return IDLE_MS  # Nobody else writes.
 
@@ -171,9 +175,9 @@ class SqliteStore:
         with self._writing():
             write(self.connection, sql.ADVANCE, [(sink, position)])
 
-    async def suspect(self, object_ids: Sequence[str]) -> None:
+    async def suspect(self, object_ids: Sequence[str], *, is_proven: bool) -> None:
         with self._writing():
-            write(self.connection, sql.SUSPECT, [(object_id,) for object_id in object_ids])
+            write(self.connection, sql.SUSPECT, [(each, is_proven) for each in object_ids])
 
     async def suspects(self) -> Mapping[str, int]:
         return dict(self._rows(sql.SUSPECTS))

@@ -235,7 +235,7 @@ ADVANCE = """
 INSERT INTO cursor VALUES (?, ?) ON CONFLICT (sink) DO UPDATE SET position = excluded.position
 """
 SUSPECT = """
-INSERT INTO suspect VALUES (?, 1) ON CONFLICT (object_id) DO UPDATE SET failures = failures + 1
+INSERT INTO suspect VALUES (?1, 1) ON CONFLICT (object_id) DO UPDATE SET failures = failures + ?2
 """
 SUSPECTS = "SELECT object_id, failures FROM suspect ORDER BY object_id"
 CLEAR_SUSPECTS = "DELETE FROM suspect"

@@ -12,8 +12,9 @@ from servers import found
 from store.databases import close_all, emptied_store, shared
 from store.on_one_loop import pytest_pyfunc_call, run
 
-from contraflow.store import Store, Views, postgres
+from contraflow.store import Store, Views
 from contraflow.store.places import open_views
+from contraflow.store.postgres_trouble import Taken
 from contraflow.store.sqlite import open_store
 
 __all__ = ["pytest_pyfunc_call"]
@@ -53,7 +54,7 @@ def queue(
 ) -> Iterator[Store]:
     """An empty one."""
     if isinstance(kind, int):
-        monkeypatch.setattr(postgres, "TAKEN_MAX", 3)  # Nobody else is there.
+        monkeypatch.setattr(Taken, "times_max", 3)  # Nobody else is there.
         yield emptied_store(kind, clock)
         return
     opened = open_store(place, clock)

@@ -157,7 +157,7 @@ async def fill(store: Store) -> None:
     )
     assert len(await store.undelivered("sink", 9)) == 1
     await store.advance("sink", 0)
-    await store.suspect(["acme/ref_1"])
+    await store.suspect(["acme/ref_1"], is_proven=True)
 
 
 def reaching(instruction: Instruction) -> Command:

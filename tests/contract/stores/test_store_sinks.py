@@ -43,8 +43,9 @@ async def test_positions_go_on_over_many_batches(queue: Store) -> None:
 
 
 async def test_suspects_are_counted_and_cleared(queue: Store) -> None:
-    await queue.suspect(["a", "b"])
-    await queue.suspect(["b"])
+    await queue.suspect(["a", "b"], is_proven=False)
+    await queue.suspect(["a"], is_proven=False)
+    await queue.suspect(["b"], is_proven=True)
     assert await queue.suspects() == {"a": 1, "b": 2}
 
     await queue.clear_suspects()

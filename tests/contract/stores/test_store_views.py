@@ -233,7 +233,7 @@ async def test_all_is_well_with_a_sound_database(views: Views) -> None:
 
 
 async def test_the_engine_writes_while_the_doors_read(queue: Store, views: Views) -> None:
-    """What is not committed is not seen; what is committed is seen at once."""
+    """What is committed is seen at once."""
     await save(queue, receipts=[Receipt("acme/l", bytes(32), b"")], holds=[("x", True)])
     contents = await views.contents()
 

@@ -36,7 +36,6 @@ def decide_sent(snapshot: Snapshot, command: MarkSent) -> Decision:
         return Refused(ErrorCode.STATE_FORBIDS, "hold mode")
     if instruction.tries >= snapshot.policy.attempts_max and step is Step.RESEND:
         return Refused(ErrorCode.STATE_FORBIDS, "attempts are used up")
-    assert command.leave_by >= (instruction.leave_by or 0), "one time must cover every attempt"
 
     payment = snapshot.payments[instruction.payment_id]
     if step is Step.SEND and waits_for_others(payment, instruction):
@@ -50,7 +49,7 @@ def decide_sent(snapshot: Snapshot, command: MarkSent) -> Decision:
         lease=instruction.lease + 1,
         attempt=instruction.attempt + 1,
         sent_at=snapshot.now if instruction.sent_at is None else instruction.sent_at,
-        leave_by=command.leave_by,
+        leave_by=max(command.leave_by, instruction.leave_by or 0),  # It covers every attempt.
         due_at=command.lease_until,
     )
     if instruction.kind is Kind.REFUND and window_gap_ms(snapshot, payment):

@@ -144,6 +144,18 @@ CREATE TABLE sequencer (
 );
 INSERT INTO sequencer VALUES (1, '0', 0);
 
+-- Which server this database has moved to last, and when: its clock is another one. No attempt that
+-- had left before `moved_at` is dead sooner than one that left then; see decisions/0022.
+CREATE TABLE home (
+    one bigint PRIMARY KEY CHECK (one = 1),
+    system text NOT NULL,
+    timeline text NOT NULL,
+    moved_at bigint NOT NULL
+);
+INSERT INTO home
+SELECT 1, system_identifier::text, substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8), 0
+FROM pg_control_system();
+
 -- The balance of an account is the sum of its slots: each process can have its own.
 CREATE TABLE account (
     account text COLLATE "C" NOT NULL,
@@ -224,7 +236,8 @@ CREATE FUNCTION clock_ms() RETURNS bigint LANGUAGE sql VOLATILE
 
 -- What is recorded stays. The triggers are ENABLE ALWAYS: a replica role does not pass them.
 
-CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql
+    SET search_path = contraflow, pg_temp AS $$
 BEGIN
     RAISE EXCEPTION '% %', TG_TABLE_NAME, TG_ARGV[0] USING ERRCODE = 'raise_exception';
 END $$;
@@ -248,7 +261,7 @@ BEGIN
         CALL keep_rows(kept, 'is append only', 'UPDATE OR DELETE OR TRUNCATE');
     END LOOP;
     FOREACH kept IN ARRAY ARRAY[
-        'payment', 'instruction', 'fact', 'operator_case', 'account', 'sequencer', 'parked'] LOOP
+        'payment', 'instruction', 'fact', 'operator_case', 'account', 'sequencer', 'home', 'parked'] LOOP
         CALL keep_rows(kept, 'is never removed', 'DELETE OR TRUNCATE');
     END LOOP;
 END $$;
@@ -260,7 +273,8 @@ CALL keep_rows('instruction', 'keeps what it was born with',
     is_fallback, capture_id, requested_at, labels');
 
 -- I9, and that its payment exists: once for a batch, where a foreign key looks row by row.
-CREATE FUNCTION instruction_of_payment() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION instruction_of_payment() RETURNS trigger LANGUAGE plpgsql
+    SET search_path = contraflow, pg_temp AS $$
 BEGIN
     IF EXISTS (
         SELECT 1 FROM born WHERE born.currency IS DISTINCT FROM
@@ -275,7 +289,8 @@ CREATE TRIGGER instruction_of_payment AFTER INSERT ON instruction
     FOR EACH STATEMENT EXECUTE FUNCTION instruction_of_payment();
 ALTER TABLE instruction ENABLE ALWAYS TRIGGER instruction_of_payment;
 
-CREATE FUNCTION instruction_renumber() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION instruction_renumber() RETURNS trigger LANGUAGE plpgsql
+    SET search_path = contraflow, pg_temp AS $$
 BEGIN
     IF NEW.generation <= OLD.generation
         OR EXISTS (SELECT 1 FROM old_number WHERE number = NEW.number)
@@ -288,7 +303,8 @@ CREATE TRIGGER instruction_renumber BEFORE UPDATE OF number ON instruction
     FOR EACH ROW WHEN (NEW.number <> OLD.number) EXECUTE FUNCTION instruction_renumber();
 ALTER TABLE instruction ENABLE ALWAYS TRIGGER instruction_renumber;
 
-CREATE FUNCTION fact_ends() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION fact_ends() RETURNS trigger LANGUAGE plpgsql
+    SET search_path = contraflow, pg_temp AS $$
 BEGIN
     IF OLD.kind <> 'chargeback' OR OLD.state <> 'opened' OR NEW.state NOT IN ('won', 'lost')
         OR (NEW.fact_id, NEW.kind, NEW.payment_id, NEW.minor, NEW.currency)
@@ -302,7 +318,8 @@ CREATE TRIGGER fact_ends BEFORE UPDATE ON fact
     FOR EACH ROW EXECUTE FUNCTION fact_ends();
 ALTER TABLE fact ENABLE ALWAYS TRIGGER fact_ends;
 
-CREATE FUNCTION operator_case_closes() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION operator_case_closes() RETURNS trigger LANGUAGE plpgsql
+    SET search_path = contraflow, pg_temp AS $$
 BEGIN
     IF OLD.closed_at IS NOT NULL OR NEW.closed_at IS NULL
         OR (NEW.case_id, NEW.kind, NEW.object_id, NEW.opened_at, NEW.deadline_at, NEW.detail)
@@ -336,5 +353,7 @@ GRANT UPDATE (closed_at, closed_by) ON operator_case TO contraflow_writer;
 GRANT UPDATE (due_at) ON parked TO contraflow_writer;
 GRANT UPDATE (position, owner, leased_until) ON cursor TO contraflow_writer;
 GRANT UPDATE (next_xid, position) ON sequencer TO contraflow_writer;
+GRANT UPDATE (system, timeline, moved_at) ON home TO contraflow_writer;
 GRANT UPDATE (failures), DELETE ON suspect TO contraflow_writer;
-GRANT DELETE ON hold, commit_marker TO contraflow_writer;
+GRANT UPDATE (written_at), DELETE ON commit_marker TO contraflow_writer; -- To lock what goes.
+GRANT DELETE ON hold TO contraflow_writer;
