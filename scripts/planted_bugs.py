@@ -580,8 +580,16 @@ OF_BOOKS = (
         "a sink that is down misses what it was told",
         (
             "engine/notify.py",
-            "                break\n",
-            "                continue\n",
+            "            break\n",
+            "            continue\n",
+        ),
+    ),
+    bug(
+        "a sink is past what it has not kept",
+        (
+            "engine/notify.py",
+            "            seen = 0\n",
+            "            pass\n",
         ),
     ),
 )

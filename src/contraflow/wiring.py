@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from contraflow import banking, catalog
 from contraflow.channels import Abilities, Action, Channel
+from contraflow.domain.decision import Refused
 from contraflow.domain.instruction import Kind
 from contraflow.domain.policy import Policy, Terms
 from contraflow.engine import loops
@@ -21,7 +22,7 @@ from contraflow.engine.intake import Intake
 from contraflow.engine.limits import LEAVE_WITHIN_MS_MAX
 from contraflow.engine.notices import receive_notice
 from contraflow.engine.parts import Parts
-from contraflow.errors import ContraflowError, PluginInvalid, StoreUnwritable
+from contraflow.errors import ContraflowError, PluginInvalid, SignatureInvalid, StoreUnwritable
 from contraflow.outside import Runtime, Transport
 from contraflow.outside.bank import Bank
 from contraflow.outside.bank_book import FileBook
@@ -286,15 +287,15 @@ def effects_at_bank(database: str) -> list[Effect] | None:
 
 
 async def deliver(parts: Parts, lines: Mapping[str, str], notice: Notice) -> bool:
-    """Whether it was committed; else the bank keeps it. `lines`: channels by the bank's scheme."""
+    """Whether it was kept; else the bank keeps it. `lines`: channels by the bank's scheme."""
     name = banking.channel_of(lines, notice)
     if name is None:
         return False
     try:
-        await receive_notice(parts, name, notice)
-    except StoreUnwritable:
+        answer = await receive_notice(parts, name, notice)
+    except (StoreUnwritable, SignatureInvalid):
         return False
-    return True
+    return not isinstance(answer, Refused)
 
 
 async def migrate(settings: Settings, *, with_post: bool) -> Sequence[str]:

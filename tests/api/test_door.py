@@ -14,12 +14,13 @@ from typer.testing import CliRunner
 
 from contraflow import banking, wiring
 from contraflow.api import door as doors
+from contraflow.api import guard
 from contraflow.api.door import Door, open_door
 from contraflow.cli.main import app
 from contraflow.engine import loops
 from contraflow.engine.intake import Waiting
 from contraflow.engine.session import start_intake
-from contraflow.errors import StoreUnwritable
+from contraflow.errors import StoreUnwritable, ValueRefused
 from contraflow.settings import Settings
 from contraflow.wire import sandbox
 from contraflow.wire.sandbox import CARD, Line, Telling
@@ -32,6 +33,7 @@ RECORD = {
     "currency": "CNY",
     "instrument": "tok_ok",
 }
+NOT_HERE = "requests are taken on the loopback interface only; this door is not"
 REFUND = {"do": "refund", "key": "k2", "payment": "pay_1", "amount": 300, "currency": "CNY"}
 Said = tuple[int, Any]
 
@@ -46,8 +48,12 @@ class Shop:
     async def ask(self, wish: Any, **more: Any) -> Said:
         """A wish is sent as it is if it is bytes."""
         body = wish if isinstance(wish, bytes) else json.dumps({**wish, **more}).encode()
-        async with self.client.post(f"{self.address}/requests", data=body) as reply:
+        async with self.post(body) as reply:
             return reply.status, await reply.json()
+
+    def post(self, body: bytes, **headers: str) -> Any:
+        given = {"Content-Type": "application/json", **headers}
+        return self.client.post(f"{self.address}/requests", data=body, headers=given)
 
     async def look(self, path: str) -> int:
         async with self.client.get(f"{self.address}{path}") as reply:
@@ -92,6 +98,83 @@ def at_door(database: str) -> Open:
 
 def idle(_: Any) -> None:
     """Start no loop: nothing is ever committed."""
+
+
+# Who may ask
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Content-Type": "text/plain"}, 415),
+        ({"Content-Type": "application/x-www-form-urlencoded"}, 415),
+        ({"Origin": "http://127.0.0.1:8080"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Host": "evil.example"}, 421),
+        ({"Host": "evil.example:8080"}, 421),
+        ({"Host": "127.0.0.1.evil.example:80"}, 421),
+        ({"Host": "localhost:8080"}, 200),
+        ({"Host": "[::1]:1"}, 200),
+        ({"Host": "127.0.0.1"}, 200),
+        ({"Content-Type": "application/json; charset=utf-8"}, 200),
+    ],
+)
+def test_a_web_page_is_no_client(at_door: Open, headers: dict[str, str], status: int) -> None:
+    async def work(shop: Shop) -> None:
+        async with shop.post(json.dumps(RECORD).encode(), **headers) as reply:
+            assert reply.status == status
+        is_kept = await shop.door.views.payment("main/pay_1") is not None
+        assert is_kept == (status == 200)
+
+    at_door(work)
+
+
+def test_a_door_to_the_network_takes_only_what_is_signed(at_door: Open) -> None:
+    async def work(shop: Shop) -> None:
+        await shop.ask(RECORD)
+        async with open_door(shop.door, "0.0.0.0:0") as address:
+            port = address.rpartition(":")[2]
+            outside = Shop(shop.door, f"http://127.0.0.1:{port}", shop.client)
+            assert await outside.ask(REFUND) == (403, {"code": "forbidden", "detail": NOT_HERE})
+            notice = sandbox.notice_of(shop.bank, telling())
+            assert await outside.tell(notice.body, notice.headers) == 204
+            assert await outside.look("/healthz") == 200
+
+    at_door(work)
+
+
+def test_a_body_that_comes_too_slowly_is_not_waited_for(
+    at_door: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "BODY_WITHIN_S", 0.05)
+
+    async def work(shop: Shop) -> None:
+        host, port = shop.address.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(
+            b"POST /requests HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n"
+            b"Content-Type: application/json\r\n\r\n{"
+        )
+        assert b" 408 " in await reader.readline()
+        writer.close()
+
+    at_door(work)
+
+
+def test_more_than_so_many_at_once_are_told_to_come_back(
+    at_door: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doors, "HANDLED_MAX", 1)
+
+    async def work(shop: Shop) -> None:
+        shop.door.handled = 1
+        status, complaint = await shop.ask(RECORD)
+        assert (status, complaint["code"]) == (503, "overloaded")
+        shop.door.handled = 0
+        assert (await shop.ask(RECORD))[0] == 200
+        assert shop.door.handled == 0
+
+    at_door(work)
 
 
 # What is kept
@@ -353,7 +436,7 @@ def test_what_is_no_request_is_refused(at_door: Open, body: bytes) -> None:
 def test_a_body_that_is_too_long_is_not_read(at_door: Open) -> None:
     async def work(shop: Shop) -> None:
         body = json.dumps({**REFUND, "reason": "x" * 70_000}).encode()
-        async with shop.client.post(f"{shop.address}/requests", data=body) as reply:
+        async with shop.post(body) as reply:
             assert reply.status == 413
 
     at_door(work)
@@ -594,6 +677,23 @@ def test_a_notice_that_is_forged_or_nobodys_changes_nothing(at_door: Open) -> No
         assert told == [400] * 5
         assert payment is not None
         assert payment.refunded == 0
+
+    at_door(work)
+
+
+def test_a_notice_that_the_database_cannot_keep_stays_with_the_bank(
+    at_door: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_: Any) -> None:
+        raise ValueRefused("22021 invalid byte sequence")
+
+    async def work(shop: Shop) -> None:
+        await shop.ask(RECORD)
+        monkeypatch.setattr("contraflow.engine.loops.commit_batch", refuse)
+        notice = sandbox.notice_of(shop.bank, telling())
+        assert await shop.tell(notice.body, notice.headers) == 503
+        monkeypatch.undo()
+        assert await shop.tell(notice.body, notice.headers) == 204
 
     at_door(work)
 

@@ -25,7 +25,7 @@ def book(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def bank(book: Path) -> Iterator[subprocess.Popen[str]]:
-    words = [*PROGRAM, "bank", "--book", str(book), "--port", "0", "--json"]
+    words = [*PROGRAM, "bank", "--book", str(book), "--port", "0", "--print-key", "--json"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         yield process
         process.kill()
@@ -70,8 +70,10 @@ def test_the_key_stays_and_is_printed_only_when_asked_for(book: Path) -> None:
         return lines
 
     quiet, open_ones = first_lines(count=1), first_lines("--print-key", count=2)
-    key = json.loads(first_lines("--json", count=1)[0])["key"]
+    key = json.loads(first_lines("--json", "--print-key", count=1)[0])["key"]
+    told = json.loads(first_lines("--json", count=1)[0])
 
+    assert set(told) == {"listening", "book"}
     assert quiet[0].startswith("bank on http://127.0.0.1:")
     assert key not in "".join(quiet)
     assert open_ones[1] == f"key {key}\n"

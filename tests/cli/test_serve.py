@@ -52,7 +52,7 @@ def start() -> Iterator[Start]:
 def ask(address: str, path: str, wish: dict[str, Any] | None = None) -> tuple[int, Any]:
     connection = HTTPConnection(address.removeprefix("http://"), timeout=PATIENCE_S)
     method, body = ("GET", None) if wish is None else ("POST", json.dumps(wish))
-    connection.request(method, path, body)
+    connection.request(method, path, body, {"Content-Type": "application/json"})
     reply = connection.getresponse()
     said = reply.read()
     connection.close()
@@ -91,7 +91,7 @@ def test_with_the_bank_as_a_process_its_notices_come_in_at_the_door(
 ) -> None:
     """No inquiry is due before a minute is over, so it is the notice that ends the refund."""
     settings = tmp_path / "settings.toml"
-    bank, told = start("bank", "--book", str(tmp_path / "book"), "--port", "0")
+    bank, told = start("bank", "--book", str(tmp_path / "book"), "--port", "0", "--print-key")
     settings.write_text(
         f'database = "{database}"\nbank = "{told["listening"]}"\ndoor = "127.0.0.1:0"\n'
         f'[channels.sandbox]\nplugin = "sandbox"\n'

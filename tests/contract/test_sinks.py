@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import pkgutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,6 +28,18 @@ def opened(plugin: str, folder: Path) -> Sink:
     return sink
 
 
+def taken(sink: Any, folder: Path) -> list[int]:
+    """What stands in it, in its order; an event may stand there twice."""
+    if sink.name == "my_file":
+        bodies = [
+            json.loads(line)["event"]
+            for line in (folder / "events.ndjson").read_bytes().splitlines()
+        ]
+    else:
+        bodies = [json.loads(body) for body in sink.bodies]
+    return [body["at"] for body in bodies]
+
+
 @pytest.fixture(params=NAMES)
 def plugin(request: pytest.FixtureRequest) -> str:
     name: str = request.param
@@ -39,7 +53,10 @@ def test_it_is_called_what_the_operator_calls_it(plugin: str, tmp_path: Path) ->
 def test_it_takes_events_in_their_order_and_again(plugin: str, tmp_path: Path) -> None:
     sink = opened(plugin, tmp_path)
     for position in (1, 2, 5, 2, 5, 6):
-        sink.deliver(position, b"{}")
+        sink.deliver(position, b'{"at":%d}' % position)
+        sink.flush()
+
+    assert dict.fromkeys(taken(sink, tmp_path)) == dict.fromkeys([1, 2, 5, 6])
 
 
 def test_each_is_opened_anew(plugin: str, tmp_path: Path) -> None:

@@ -25,6 +25,8 @@ class Listener:
         self.bodies: list[bytes] = []
         self.calls = 0
         self.fails_at: int | None = None  # The position that it cannot take.
+        self.flushed = 0
+        self.cannot_flush = False
 
     def deliver(self, position: int, body: bytes) -> None:
         self.calls += 1
@@ -32,6 +34,11 @@ class Listener:
             raise OperationalError
         self.heard.append(position)
         self.bodies.append(body)
+
+    def flush(self) -> None:
+        if self.cannot_flush:
+            raise OperationalError
+        self.flushed = self.heard[-1]
 
 
 @pytest.fixture
@@ -53,6 +60,23 @@ def house(build: Build, first: Listener, second: Listener) -> House:
 
 def positions(house: House) -> list[int]:
     return [position for position, *_ in house.contents().events]
+
+
+def test_what_a_sink_could_not_keep_is_told_again(house: House, first: Listener) -> None:
+    first.cannot_flush = True
+    house.paid()
+    house.run_for(1)
+    told = sorted(set(first.heard))
+    assert told == positions(house)
+    first.cannot_flush = False
+    house.run_for(2 * IDLE_MS)
+
+    assert first.heard[-len(told) :] == told
+    assert first.flushed == told[-1]
+    assert house.parts.counts["sink_first_down"] > 0
+    count = len(first.heard)
+    house.run_for(2 * IDLE_MS)
+    assert len(first.heard) == count
 
 
 def test_every_event_is_told_in_order_and_as_it_is_stored(house: House, first: Listener) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -22,6 +23,45 @@ def test_each_event_is_a_line(tmp_path: Path) -> None:
     assert first == b'{"position":3,"event":{"type":"refund.sent"}}\n'
     assert [json.loads(line)["position"] for line in path.read_bytes().splitlines()] == [3, 9]
     assert path.stat().st_mode & 0o007 == 0
+
+
+def test_what_was_delivered_is_on_the_disk_once_it_is_flushed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []  # Sizes.
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_size))
+    sink = file.open_sink("out", {"path": str(tmp_path / "events")})
+    sink.deliver(1, b"{}")
+    sink.deliver(2, b"{}")
+    of_folder = len(synced)
+    sink.flush()
+    sink.flush()
+
+    assert of_folder == 1
+    assert synced[1:] == [(tmp_path / "events").stat().st_size]
+
+
+def test_what_could_not_be_flushed_is_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink = file.open_sink("out", {"path": str(tmp_path / "events")})
+    sink.deliver(1, b"{}")
+    sink.flush()
+    sink.deliver(2, b"{}")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        with pytest.raises(SinkUnwritable, match="Input/output error"):
+            sink.flush()
+    for position in (1, 2):
+        sink.deliver(position, b"{}")
+    sink.flush()
+
+    lines = (tmp_path / "events").read_bytes().splitlines()
+    assert [json.loads(line)["position"] for line in lines] == [1, 2, 2]
+
+
+def fail(_: int) -> None:
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
 
 
 def test_what_it_has_is_not_written_again_and_what_others_wrote_stays(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from contraflow.api.guard import HANDLED_MAX, Denied, body_of, refuse_strangers
 from contraflow.api.wishes import command_of, read_wish
 from contraflow.domain.decision import Refused, Told
 from contraflow.domain.ids import name_of
@@ -65,6 +66,7 @@ class Door:
     channel_of: Callable[[Notice], str | None]  # Which channel a notice is for.
     is_ending: asyncio.Event = field(default_factory=asyncio.Event)
     asked_at: dict[object, float] = field(default_factory=dict)  # What waits for its commit.
+    handled: int = 0  # At this moment.
 
 
 @asynccontextmanager
@@ -76,7 +78,7 @@ async def open_door(door: Door, place: str) -> AsyncIterator[str]:
     """
     host, _, port = place.rpartition(":")
     runner = web.AppRunner(
-        application(door),
+        application(door, host),
         access_log=None,
         handler_cancellation=True,  # Who has gone away waits no longer.
         shutdown_timeout=SHUT_WITHIN_S,
@@ -93,7 +95,7 @@ async def open_door(door: Door, place: str) -> AsyncIterator[str]:
         await runner.cleanup()
 
 
-def application(door: Door) -> web.Application:
+def application(door: Door, host: str) -> web.Application:
     async def be_alive(_: web.Request) -> web.Response:
         return web.Response(text="alive\n")
 
@@ -102,22 +104,30 @@ def application(door: Door) -> web.Application:
         return web.Response(text=f"{obstacle or 'ready'}\n", status=503 if obstacle else 200)
 
     async def take_request(asked: web.Request) -> web.Response:
-        return await answer(door, await asked.read())
+        refuse_strangers(asked, host)
+        return await answer(door, await body_of(asked))
 
     async def take_notice(asked: web.Request) -> web.Response:
         headers = tuple((name.lower(), value) for name, value in asked.headers.items())
-        return web.Response(status=await status_of(door, Notice(await asked.read(), headers)))
+        return web.Response(status=await status_of(door, Notice(await body_of(asked), headers)))
 
     @web.middleware
     async def watch(request: web.Request, handler: Handler) -> web.StreamResponse:
         """A broken promise of ours is no answer: it ends the process."""
+        if door.handled >= HANDLED_MAX:
+            return _complaint(503, "overloaded", "too many requests at once")
+        door.handled += 1
         try:
             return await handler(request)
+        except Denied as denied:
+            return _complaint(denied.status, denied.code, str(denied))
         except AssertionError as error:
             door.parts.runtime.spawn(_fail(error))
             if request.transport is not None:
                 request.transport.abort()
             raise
+        finally:
+            door.handled -= 1
 
     app = web.Application(client_max_size=BODY_BYTES_MAX, middlewares=[watch])
     app.router.add_get("/healthz", be_alive)
@@ -203,17 +213,17 @@ async def rest_or_end(door: Door, ids: list[str], wait_s: float) -> None:
 
 
 async def status_of(door: Door, notice: Notice) -> int:
-    """204 once it is committed: only then may the bank forget it."""
+    """204 once it is kept: only then may the bank forget it."""
     channel = door.channel_of(notice)
     if channel is None:
         return 400
     try:
-        await receive_notice(door.parts, channel, notice)
+        answer = await receive_notice(door.parts, channel, notice)
     except SignatureInvalid:
         return 400
     except (StoreUnwritable, Overloaded):
         return 503
-    return 204
+    return 503 if isinstance(answer, Refused) else 204
 
 
 async def _fail(error: AssertionError) -> None:

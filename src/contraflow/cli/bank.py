@@ -36,15 +36,15 @@ def bank(
 ) -> None:
     """Run the sandbox's bank as a process of its own, until SIGTERM or Ctrl-C.
 
-    With --json the first line has its address and key.
+    With --json the first line has its address.
     """
     addresses = [fields.address("notify", each) for each in notify or ()]
 
     async def until_stopped(listening: banking.Listening) -> None:
         stopped = stop_event()
         if as_json:
-            told = {"listening": listening.address, "book": str(book), "key": listening.key}
-            paper.print_json(told)
+            key = {"key": listening.key} if print_key else {}
+            paper.print_json({"listening": listening.address, "book": str(book), **key})
         else:
             paper.print_line(f"bank on {listening.address}; its key is in {book}; Ctrl-C ends it")
             if print_key:

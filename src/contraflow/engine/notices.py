@@ -11,7 +11,7 @@ from contraflow.wire.exchange import Notice
 
 
 async def receive_notice(parts: Parts, channel: str, notice: Notice) -> Answer:
-    """Returns once it is committed, so the channel may be told that we have it.
+    """Returns once it is committed, so the channel may be told that we have it; unless Refused.
 
     Raises SignatureInvalid, and then nothing was changed. Telling the same event again changes
     nothing either.

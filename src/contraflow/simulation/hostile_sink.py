@@ -12,11 +12,18 @@ class HostileSink:
 
     def __init__(self, world: Surroundings) -> None:
         self.world = world
+        self.told = 0  # A crash loses what was not flushed.
 
     def deliver(self, position: int, body: bytes) -> None:
         """At least once and in order: again after a crash, but never past a gap."""
         if self.world.faults.strike(Fault.SINK_DOWN, 0.02):
             raise OperationalError
-        if position > self.world.told + 1:
+        if position > max(self.told, self.world.told) + 1:
             raise InvariantBroken("I29", f"a sink misses what is before {position}: {body!r}")
-        self.world.told = max(self.world.told, position)
+        self.told = max(self.told, position)
+
+    def flush(self) -> None:
+        if self.world.faults.strike(Fault.SINK_DOWN, 0.02):
+            self.told = 0
+            raise OperationalError
+        self.world.told = max(self.world.told, self.told)

@@ -20,3 +20,10 @@ class Sink(Protocol):
         was taken comes again where that could not be noted, or where another process noted it.
         """
         ...
+
+    def flush(self) -> None:
+        """Keep for good what was delivered: only then is it noted that the sink has it.
+
+        Raise OperationalError if that may be lost: it is delivered again.
+        """
+        ...

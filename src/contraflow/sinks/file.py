@@ -14,6 +14,7 @@ class File:
     def __init__(self, name: str, path: str) -> None:
         self.name = name
         self.position = 0
+        self._flushed = 0  # The position up to which it is on the disk.
         self._path = path
         self._descriptor: int | None = None
 
@@ -32,11 +33,23 @@ class File:
             raise SinkUnwritable(f"{self._path}: only a part of a line could be written")
         self.position = position
 
+    def flush(self) -> None:
+        if self._flushed == self.position:
+            return
+        try:
+            os.fsync(self._open())
+        except OSError as error:
+            self._close()
+            self.position = self._flushed  # What was not kept is written again.
+            raise SinkUnwritable(f"{self._path}: {error.strerror}") from error
+        self._flushed = self.position
+
     def _open(self) -> int:
         if self._descriptor is None:
             flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
             self._descriptor = os.open(self._path, flags, 0o640)
             self._end_last_line(self._descriptor)
+            self._keep_name()
         return self._descriptor
 
     def _end_last_line(self, descriptor: int) -> None:
@@ -44,6 +57,14 @@ class File:
         size = os.fstat(descriptor).st_size
         if size and os.pread(descriptor, 1, size - 1) != b"\n":
             os.write(descriptor, b"\n")
+
+    def _keep_name(self) -> None:
+        """A new file is in its folder for good only once that is written, too."""
+        folder = os.open(os.path.dirname(self._path) or ".", os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
     def _close(self) -> None:
         if self._descriptor is not None:

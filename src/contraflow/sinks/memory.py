@@ -21,6 +21,9 @@ class Memory:
             self.position = position
             self.bodies.append(body)
 
+    def flush(self) -> None:
+        """It is gone with the process, whatever is done."""
+
 
 def open_sink(name: str, options: Mapping[str, str]) -> Memory:
     if options:
