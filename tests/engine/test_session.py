@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -10,11 +10,12 @@ import pytest
 from house import HOUR_MS, House, accepted, keyed, refused
 
 from contraflow.domain import commands as c
+from contraflow.domain.commands import Command
 from contraflow.domain.decision import Decision, Receipt
 from contraflow.domain.instruction import Instruction
 from contraflow.domain.lifecycle import State
 from contraflow.domain.money import Money
-from contraflow.engine.limits import BREATH_MS, DRAIN_MS_MAX
+from contraflow.engine.limits import BREATH_MS, DRAIN_MS_MAX, HAND_BACK_MS_MAX
 from contraflow.engine.session import drain, foresee, lineage, rest, start_intake
 from contraflow.errors import ErrorCode
 from contraflow.outside.virtual_time import result_of
@@ -253,3 +254,34 @@ def test_what_does_not_end_is_handed_back_to_be_asked_about_at_once(house: House
     assert one.state is State.UNKNOWN
     assert one.due_at is not None
     assert one.due_at <= house.store.now()
+
+
+def test_a_database_that_does_not_answer_holds_nobody_up_for_ever(house: House) -> None:
+    """All are handed back in one batch, and none is waited for longer than for one."""
+    house.road.blocked.add("sandbox")
+    house.paid()
+    for _ in range(3):
+        house.refund(minor=1)
+    house.run_for(10)
+    assert len(house.parts.in_flight) == 3
+    house.parts.store = silent = Silent(house)
+    begun = house.runtime.now()
+    house.wait_for(drain(house.parts))
+
+    assert house.runtime.now() - begun <= DRAIN_MS_MAX + HAND_BACK_MS_MAX + BREATH_MS
+    assert silent.sizes == [3]
+
+
+class Silent:
+    """A store whose server says nothing any more."""
+
+    def __init__(self, house: House) -> None:
+        self.house, self.store = house, house.store
+        self.sizes: list[int] = []
+
+    async def commit(self, commands: Sequence[Command], _: Any) -> None:
+        self.sizes.append(len(commands))
+        await self.house.runtime.ticket()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.store, name)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import time
+from pathlib import Path
 
 import pytest
 from contract.stores.samples import save
@@ -95,3 +98,48 @@ async def test_a_commit_that_waits_for_its_standby_is_not_broken_off(
     await asyncio.wait_for(saving, 20)
 
     assert set((await store.contents()).receipts) == {"acme/k"}
+
+
+# A whole process.
+
+SETTINGS = """\
+bank = "http://127.0.0.1:1"
+door = "127.0.0.1:0"
+[channels.sandbox]
+plugin = "sandbox"
+credentials = {{ key = "{key}" }}
+"""
+STOP_S_MAX = 10
+PROGRAM = (sys.executable, "-c", "from contraflow.cli.main import main; main()")
+
+
+@pytest.mark.parametrize("what", ["serve", "work"])
+async def test_a_process_ends_in_time_though_the_server_says_nothing(
+    opened: Opened, tmp_path: Path, what: str
+) -> None:
+    settings = tmp_path / "settings.toml"
+    settings.write_text(SETTINGS.format(key="0f" * 32))
+    store = await opened.store()
+    await ask(store, recorded(), *(refund_of(minor=1) for _ in range(3)))
+    async with bad_road(opened.database.dsn, opened.database.socket) as (road, dsn):
+        process = await asyncio.create_subprocess_exec(
+            *(*PROGRAM, what, "--settings", str(settings)),
+            env=os.environ | {"CONTRAFLOW_DATABASE": dsn},
+            stdout=asyncio.subprocess.PIPE,
+        )
+        assert process.stdout is not None
+        await process.stdout.readline()
+        await asyncio.sleep(0.5)
+        road.is_silent = True
+        await asyncio.sleep(0.5)
+        begun = time.monotonic()
+        process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), 3 * STOP_S_MAX)
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+    assert time.monotonic() - begun < STOP_S_MAX
+    assert process.returncode == 0

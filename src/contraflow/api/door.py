@@ -37,7 +37,7 @@ from contraflow.wire.exchange import Notice
 BODY_BYTES_MAX = 64 * 1024
 READY_WITHIN_S = 2
 STUCK_S = 5  # A request that waits for its commit for so long: nobody commits.
-SHUT_WITHIN_S = 3
+SHUT_WITHIN_S = 2
 
 
 class Complaint(msgspec.Struct, frozen=True):

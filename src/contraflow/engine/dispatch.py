@@ -123,11 +123,10 @@ def not_after_now(parts: Parts) -> int:
     return parts.store.now() - parts.store.ahead_ms_max
 
 
-async def hand_back(parts: Parts) -> None:
+async def hand_back(parts: Parts, sent: Instruction) -> None:
     """What nobody has answered yet is in doubt at once, so that another process may ask."""
-    for sent in list(parts.in_flight.values()):
-        claim = ClaimInquiry(fence=sent.fence, lease_until=parts.store.now())
-        await submit(parts.intake, claim)
+    claim = ClaimInquiry(fence=sent.fence, lease_until=parts.store.now())
+    await submit(parts.intake, claim)
 
 
 def wants_back(channel: Channel, instruction: Instruction) -> bool:

@@ -18,6 +18,7 @@ RETRY_LATER_MS_MAX = 300_000
 BREAKER_FAILURES_MAX = 8  # Calls in a row that did not get through, until sending pauses.
 BREAKER_PAUSE_MS = 5_000
 DRAIN_MS_MAX = 5_000  # How long calls in flight may hold up the end of a process.
+HAND_BACK_MS_MAX = 1_500  # And how long the database may.
 SUSPECT_FAILURES_MAX = 2  # An object in so many failed batches is set aside.
 DETAIL_MAX = 2_000  # Characters of a command that a case quotes.
 CAREFUL_COMMITS = 256  # One by one after a failed check, until the suspicion is dropped.

@@ -15,7 +15,7 @@ from contraflow.domain.policy import Policy
 from contraflow.domain.snapshot import Snapshot
 from contraflow.engine.bell import Bell
 from contraflow.engine.dispatch import hand_back
-from contraflow.engine.limits import BREATH_MS, DRAIN_MS_MAX
+from contraflow.engine.limits import BREATH_MS, DRAIN_MS_MAX, HAND_BACK_MS_MAX
 from contraflow.engine.loops import commit_loop, listen
 from contraflow.engine.parts import Parts
 from contraflow.engine.waiting import AT_REST, unwatch, watch
@@ -110,5 +110,16 @@ async def drain(parts: Parts) -> None:
     until = parts.runtime.now() + DRAIN_MS_MAX
     while any(gate.busy for gate in parts.gates.values()) and parts.runtime.now() < until:
         await parts.runtime.sleep(BREATH_MS)
+    left, bell = list(parts.in_flight.values()), Bell(parts.runtime)
+    for sent in tuple(left):
+        parts.runtime.spawn(give_back(parts, sent, left, bell))
+    until = parts.runtime.now() + HAND_BACK_MS_MAX
+    while left and parts.runtime.now() < until:
+        await bell.wait(until - parts.runtime.now())
+
+
+async def give_back(parts: Parts, sent: Instruction, left: list[Instruction], bell: Bell) -> None:
     with suppress(StoreUnwritable):  # Then its lease must end first.
-        await hand_back(parts)
+        await hand_back(parts, sent)
+    left.remove(sent)
+    bell.ring()

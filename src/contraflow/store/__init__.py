@@ -2,7 +2,7 @@
 
 This page is the contract. A plan is a pure function from what was loaded to what is written, so
 nothing outside can be awaited while a transaction is open. Every time is milliseconds of the
-store's own clock, which never goes below what was committed.
+store's own clock: a file's never goes below what was committed, a server's is the server's.
 """
 
 from __future__ import annotations

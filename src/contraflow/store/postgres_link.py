@@ -15,6 +15,7 @@ from contraflow.store.postgres_trouble import ConnectionLost, in_our_words
 
 VERSION_MIN = 150_000
 CONNECT_S = 5
+CLOSE_S = 0.5  # A process that ends has several to close, and ten seconds in all.
 ANSWER_S_MAX = 12  # Then a server that is silent is as good as dead.
 LOOK_S_MAX = 70
 CONNECTIONS_MAX = 6  # A batch, what is due, the feed, and a few looks.
@@ -31,7 +32,7 @@ SESSION = {
     "tcp_keepalives_interval": "2",
     "tcp_keepalives_count": "3",
     "tcp_user_timeout": "15s",
-    # Every statement of the writer finds its rows by an index; a plan is made once.
+    # A batch finds its rows by an index, however full the tables are; a plan is made once.
     "plan_cache_mode": "force_generic_plan",
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
@@ -76,7 +77,7 @@ class Link:
 
     async def close(self) -> None:
         try:
-            async with asyncio.timeout(CONNECT_S):
+            async with asyncio.timeout(CLOSE_S):
                 await self.pool.close()
         except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             self.pool.terminate()
