@@ -48,3 +48,11 @@ def test_what_was_never_seen_is_named() -> None:
     assert never_seen(EXPECTED) == []
     assert never_seen(EXPECTED - {(Fault.PAUSED, State.SENT)}) == ["paused/sent"]
     assert len(never_seen(set())) == len(EXPECTED)
+
+
+def test_a_notice_may_tell_of_what_a_liar_has_denied() -> None:
+    """Seed 559: "not found" after every deadline, and then a success on its way since long ago."""
+    history = run(559)
+
+    assert (Fault.NOTICE_LATE, State.FAILED) in history.pairs
+    assert not history.pairs & set(IMPOSSIBLE)

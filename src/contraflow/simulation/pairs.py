@@ -17,6 +17,7 @@ NOTHING_TO_TELL = "a channel tells of what it does, and of this it is proven tha
 NOT_DUE = "what is over is nobody's job, so no worker takes it"
 BY_NOTICE = "only by a notice in the moments between a second mark and its first byte"
 BY_PERSON = "only by a person who decides in the moments of a call"
+BY_LIE = "only where a channel did what it has signed that it would never do; see truth.py"
 BY_PAUSE = "only by a worker that sleeps past its lease, while another one goes on"
 
 STATES = frozenset(State)
@@ -42,7 +43,7 @@ IMPOSSIBLE: Mapping[Pair, str] = MappingProxyType(
     _of(ABOUT_NOTHING, STATES, NO_SUBJECT)
     | _of(SUBMISSIONS, STATES - TOLD - {State.SENT}, AT_SUBMISSION)
     | _of((*CALLS, *NOTICES), NEVER_SENT, NOT_CALLED)
-    | _of(NOTICES, NOT_DONE, NOTHING_TO_TELL)
+    | _of(NOTICES, NOT_DONE - {State.FAILED}, NOTHING_TO_TELL)
     | _of((Fault.TWO_WORKERS,), FINAL, NOT_DUE)
 )
 # These can happen, but nobody should wait for them.
@@ -51,6 +52,7 @@ RARE: Mapping[Pair, str] = MappingProxyType(
     | _of(LOSSES, {State.FAILED}, BY_PERSON)
     | _of(LOSSES, {State.WITHDRAWN}, BY_PAUSE)
     | _of(CALLS, {State.ACCEPTED}, BY_PAUSE)
+    | _of(NOTICES, {State.FAILED}, BY_LIE)
 )
 EXPECTED = frozenset((fault, state) for fault in KINDS for state in State) - {*IMPOSSIBLE, *RARE}
 
