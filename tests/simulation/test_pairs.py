@@ -4,7 +4,14 @@ import pytest
 
 from contraflow.domain.lifecycle import State
 from contraflow.simulation.faults import KINDS, Fault
-from contraflow.simulation.pairs import EXPECTED, IMPOSSIBLE, RARE, impossible_seen, never_seen
+from contraflow.simulation.pairs import (
+    EXPECTED,
+    IMPOSSIBLE,
+    NOTICES,
+    RARE,
+    impossible_seen,
+    never_seen,
+)
 from contraflow.simulation.run import run
 
 
@@ -51,8 +58,7 @@ def test_what_was_never_seen_is_named() -> None:
 
 
 def test_a_notice_may_tell_of_what_a_liar_has_denied() -> None:
-    """Seed 559: "not found" after every deadline, and then a success on its way since long ago."""
-    history = run(559)
+    """So it did in seed 559: "not found" after every deadline, and a success was on its way."""
+    told_of_failed = {(fault, State.FAILED) for fault in NOTICES}
 
-    assert (Fault.NOTICE_LATE, State.FAILED) in history.pairs
-    assert not history.pairs & set(IMPOSSIBLE)
+    assert told_of_failed <= set(RARE)
