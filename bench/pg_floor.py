@@ -23,7 +23,7 @@ from contraflow.store.postgres_opening import open_store
 from contraflow.store.postgres_schema import WRITER
 
 WRITES = re.compile(r"\s*(INSERT|UPDATE)\b")
-LOOKS = re.compile(r"\s*(SELECT|SET|ROLLBACK)\b")
+LOOKS = re.compile(r"\s*(SELECT|SET|LOCK|ROLLBACK)\b")
 NOTED = ("execute", "executemany", "fetch", "fetchrow", "fetchval")
 
 
