@@ -1,6 +1,6 @@
 """What one refund costs on PostgreSQL: the engine in 1 and 4 processes, the floor, the usual way.
 
-    python bench/postgres.py [--quick]
+    python bench/postgres.py [--quick | --even]
 
 One JSON object a line on stdout, kept in bench/results/ as well; progress and verdicts on stderr;
 it fails where a judged figure misses. The arms take turns, each in a fresh database of a private
@@ -73,15 +73,32 @@ QUICK = Size(
     rounds=1, slow_rounds=1, side_by_side=12 * BATCH, one_by_one=300, slowly_one_by_one=100
 )
 
+FEW = Size(rounds=0, slow_rounds=0, side_by_side=BATCH, one_by_one=10, slowly_one_by_one=0)
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument(
         "--quick", action="store_true", help="one short round, and so rougher figures"
     )
-    figures = asyncio.run(measure(QUICK if parser.parse_args().quick else FULL))
+    parser.add_argument(
+        "--even", action="store_true", help="only see that all arms leave the same rows"
+    )
+    asked = parser.parse_args()
+    if asked.even:
+        asyncio.run(see_that_it_is_even())
+        return
+    figures = asyncio.run(measure(QUICK if asked.quick else FULL))
     publish(figures, "-postgres")
     sys.exit(1 if missed(figures, AT_MOST, AT_LEAST) else 0)
+
+
+async def see_that_it_is_even() -> None:
+    with (
+        tempfile.TemporaryDirectory(prefix="contraflow-bench-") as name,
+        running_server(find_servers()[0], {}) as server,
+    ):
+        await prepare(server, Path(name), FEW)
 
 
 async def measure(size: Size) -> list[Figure]:
