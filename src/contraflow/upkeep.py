@@ -100,6 +100,7 @@ def keep(
             for keeper in keepers:
                 keeper.look(time.monotonic())
             time.sleep(POLL_S)
+        say("stopping; calls under way may end")
     finally:
         stop_all(engines)
         stop_all(banks)

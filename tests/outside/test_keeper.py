@@ -47,7 +47,10 @@ def test_what_runs_is_left_alone() -> None:
 def test_what_ends_is_started_again_and_it_is_said() -> None:
     toy = Toy(end="fell over")
 
-    assert watched(toy, until=5) == ["toy fell over; it is started again in 0.25 s"]
+    assert watched(toy, until=5) == [
+        "toy fell over; it is started again in 0.25 s",
+        "toy was started again",
+    ]
     assert toy.starts == [0.3]
 
 

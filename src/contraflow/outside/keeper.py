@@ -47,6 +47,8 @@ class Keeper:
                 self.kept.start()
             except StoreUnwritable as error:
                 self.plan(now, f"does not start: {error}")
+            else:
+                self.say(f"{self.kept.name} was started again")
 
     def plan(self, now: float, how: str) -> None:
         is_calm = now - self.started_at >= CALM_S
