@@ -15,7 +15,7 @@ from store.databases import Opened
 from contraflow.domain.decision import Receipt
 from contraflow.store import Loaded, postgres_wake
 from contraflow.store.postgres import PostgresStore
-from contraflow.store.postgres_wake import CHANNEL, PAUSE_S
+from contraflow.store.postgres_wake import CHANNEL, PAUSE_S, Wake
 
 SOON_S = 0.1
 
@@ -129,6 +129,16 @@ async def test_a_bell_that_breaks_is_hung_again_and_rings(
     await until(lambda: len(theirs.times) > rung)
 
     assert set((await two.contents()).receipts) == {"acme/k1", "acme/k2"}
+
+
+def test_the_last_word_of_a_connection_that_is_gone_is_heard() -> None:
+    """asyncpg may say it when the connection does not know any more who it was."""
+    rung: list[bool] = []
+    heard = Wake("", {}, lambda: rung.append(True)).listener(5)
+    heard(None, 5, "contraflow", "")
+    assert rung == []
+    heard(None, 6, "contraflow", "")
+    assert rung == [True]
 
 
 async def test_without_any_bell_commits_go_on(opened: Opened) -> None:

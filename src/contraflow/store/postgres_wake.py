@@ -58,7 +58,7 @@ class Wake:
             self.dsn, timeout=CONNECT_S, server_settings=self.settings, command_timeout=CONNECT_S
         )
         try:
-            await connection.add_listener(CHANNEL, self._heard)
+            await connection.add_listener(CHANNEL, self.listener(connection.get_server_pid()))
             self.ring()  # Much may have happened that nobody could tell us.
             while True:
                 try:
@@ -74,6 +74,10 @@ class Wake:
         finally:
             connection.terminate()
 
-    def _heard(self, connection: asyncpg.Connection, pid: int, _: str, __: object) -> None:
-        if pid != connection.get_server_pid():
-            self.ring()
+    def listener(self, own: int) -> Callable[[object, int, str, object], None]:
+        def heard(_: object, pid: int, __: str, ___: object) -> None:
+            """Perhaps as the last word of a connection that is gone by now."""
+            if pid != own:
+                self.ring()
+
+        return heard
