@@ -161,7 +161,12 @@ async def test_there_is_a_row_for_every_rule(rows: Database) -> None:
         "AND connamespace = 'contraflow'::regnamespace"
     )
 
-    assert {rule for rule, _ in NEVER} == {name for (name,) in found}
+    assert {rule for rule, _ in NEVER} | {"gate_check"} == {name for (name,) in found}
+
+
+async def test_the_gate_never_has_a_row(rows: Database) -> None:
+    with pytest.raises(asyncpg.CheckViolationError, match="gate_check"):
+        await rows.execute("INSERT INTO gate VALUES (1)")
 
 
 MAY_BE_NULL = {

@@ -37,7 +37,9 @@ from contraflow.store import Commit, Loaded, postgres
 from contraflow.store import postgres_statements as sql
 from contraflow.store.postgres import PostgresStore
 from contraflow.store.postgres_link import SESSION
+from contraflow.store.postgres_warm_up import READING, WRITING
 
+LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 FIRST_PAYMENT = "SELECT * FROM payment WHERE payment_id = 'main/pay_1' FOR UPDATE"
 
 
@@ -181,7 +183,7 @@ async def test_a_process_that_stops_in_a_batch_loses_its_locks_soon(opened: Open
     took = time.monotonic() - begun
 
     assert 0.5 < took < 5
-    with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
+    with pytest.raises(LOST):
         await stopped.execute("COMMIT")
     assert audit(await store.contents()) == []
 
@@ -198,8 +200,21 @@ async def test_a_switch_does_not_wait_for_ever_for_who_has_stopped(opened: Opene
 
     assert took > 0.5  # It had to wait.
     assert await opened.database.ask("SELECT scope FROM hold") == [("all",)]
-    with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
+    with pytest.raises(LOST):
         await stopped.execute("COMMIT")
+
+
+async def test_a_process_that_stops_while_it_gets_ready_holds_up_nobody(opened: Opened) -> None:
+    """In the middle of preparing a statement it keeps the locks of its tables."""
+    store, stopped = await opened.store(), await opened.connection()
+    await stopped.execute("SET ROLE contraflow_writer")
+    await stopped.execute("BEGIN")
+    for statement in READING + WRITING:
+        await stopped.prepare(statement)
+    async with asyncio.timeout(1):
+        accepted(await ask_one(store, switched("all")))
+        accepted(await ask_one(store, recorded()))
+    await stopped.execute("ROLLBACK")
 
 
 @pytest.mark.slow

@@ -145,7 +145,7 @@ async def test_a_batch_sees_what_was_done_before_its_locks_whatever_the_default(
     other = await opened_own.store(dsn=dsn)
     stranger = await opened_own.connection(default_transaction_isolation="read committed")
     await ask(store, recorded())
-    async with holding(stranger, "LOCK TABLE hold IN EXCLUSIVE MODE"):
+    async with holding(stranger, "LOCK TABLE gate IN EXCLUSIVE MODE"):
         asked = asyncio.ensure_future(ask_one(other, switched("all")))
         await until_waiting(own)
         also = asyncio.ensure_future(save(store))

@@ -25,9 +25,9 @@ MIGRATION = 0x_C0F3  # An advisory lock, of this program alone.
 # Read committed, whatever the database has as its default: what stands after a lock sees what was
 # done before it.
 READ_COMMITTED = "BEGIN ISOLATION LEVEL READ COMMITTED"
-# Only the writer may lock a table like this; an advisory lock is anybody's.
+# A table that nothing else touches, not even the preparing of a statement.
 BEGIN = (
-    f"{READ_COMMITTED}; LOCK TABLE hold IN ROW SHARE MODE; "
+    f"{READ_COMMITTED}; LOCK TABLE gate IN ROW SHARE MODE; "
     "INSERT INTO commit_marker (batch_id) VALUES ('{batch}')"
 )
 # A switch waits for the batches that have not seen it, and lets none pass that has not.

@@ -156,6 +156,12 @@ INSERT INTO home
 SELECT 1, system_identifier::text, substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8), 0
 FROM pg_control_system();
 
+-- Never a row: batches lock it, and nobody touches it otherwise. Only the writer may lock it like
+-- that; an advisory lock is anybody's.
+CREATE TABLE gate (
+    never bigint NOT NULL CHECK (false)
+);
+
 -- The balance of an account is the sum of its slots: each process can have its own.
 CREATE TABLE account (
     account text COLLATE "C" NOT NULL,
@@ -356,4 +362,4 @@ GRANT UPDATE (next_xid, position) ON sequencer TO contraflow_writer;
 GRANT UPDATE (system, timeline, moved_at) ON home TO contraflow_writer;
 GRANT UPDATE (failures), DELETE ON suspect TO contraflow_writer;
 GRANT UPDATE (written_at), DELETE ON commit_marker TO contraflow_writer; -- To lock what goes.
-GRANT DELETE ON hold TO contraflow_writer;
+GRANT DELETE ON hold, gate TO contraflow_writer;
