@@ -12,7 +12,10 @@ from enum import StrEnum
 from pathlib import Path
 from types import ModuleType
 
+from api_page import api_parts, table_of
+
 from contraflow import errors
+from contraflow.api.meanings import sentences_of
 from contraflow.domain import lifecycle
 from contraflow.engine import limits
 
@@ -23,6 +26,7 @@ NOTE = "<!-- Written by scripts/generate_reference.py from {source}; change it t
 def error_page() -> str:
     """The codes in order, then the exceptions: every way in which contraflow complains."""
     rows = [[f"`{value}`", sentence] for value, sentence in sentences_of(errors.ErrorCode)]
+    door_rows = [[f"`{value}`", sentence] for value, sentence in sentences_of(errors.DoorCode)]
     exceptions = [
         [f"`{name}`", f"`{kind.__mro__[1].__name__}`", " ".join((kind.__doc__ or "").split())]
         for name, kind in vars(errors).items()
@@ -36,23 +40,14 @@ def error_page() -> str:
         "## Codes",
         "A refusal carries one code: the first that applies, in this order.\n"
         "A code is never renamed or reused.",
-        table("Code", "Meaning", rows=rows),
+        table_of(("Code", "Meaning"), rows),
+        "## Codes of the HTTP door",
+        "The door answers with these without having asked the rules; nothing was stored.",
+        table_of(("Code", "Meaning"), door_rows),
         "## Exceptions",
         "An `OperationalError` means that the world misbehaved; an `AssertionError` is our bug.",
-        table("Exception", "Is a", "Meaning", rows=exceptions),
+        table_of(("Exception", "Is a", "Meaning"), exceptions),
     )
-
-
-def sentences_of(enumeration: type) -> Iterator[tuple[str, str]]:
-    """Each value of an enum, and the sentence below it."""
-    [tree] = ast.parse(inspect.getsource(enumeration)).body
-    assert isinstance(tree, ast.ClassDef)
-    for name, sentence in zip(tree.body, [*tree.body[1:], None], strict=True):
-        if isinstance(name, ast.Assign):
-            assert isinstance(name.value, ast.Constant)
-            assert isinstance(sentence, ast.Expr), f"{ast.unparse(name)} has no sentence"
-            assert isinstance(sentence.value, ast.Constant)
-            yield str(name.value.value), " ".join(str(sentence.value.value).split())
 
 
 def state_page() -> str:
@@ -91,8 +86,8 @@ def life(prefix: str, transitions: Mapping[tuple[StrEnum, StrEnum], StrEnum]) ->
     return [
         f"## {prefix.strip('_').capitalize() or 'Instruction'}",
         "\n".join(["```mermaid", "stateDiagram-v2", *edges, "```"]),
-        table("State", "Final", "Meaning", rows=states),
-        table("From", "Step", "To", "Fact", rows=steps),
+        table_of(("State", "Final", "Meaning"), states),
+        table_of(("From", "Step", "To", "Fact"), steps),
     ]
 
 
@@ -116,10 +111,10 @@ def limit_page() -> str:
         "Limits",
         "src/contraflow/engine/limits.py",
         "A name ends in its unit: `_MS` milliseconds, `_S` seconds, `_MAX` the largest allowed.",
-        table("Limit", "Value", "Why", rows=rows),
+        table_of(("Limit", "Value", "Why"), rows),
         "## Relations",
         "Asserted whenever contraflow starts.",
-        table("Always true", "Why", rows=relations),
+        table_of(("Always true", "Why"), relations),
     )
 
 
@@ -166,18 +161,16 @@ def assignments_in(tree: ast.Module) -> Iterator[tuple[str, ast.Assign | ast.Ann
             yield from ((node.name, n) for n in node.body if isinstance(n, ast.Assign))
 
 
-def table(*heads: str, rows: list[list[str]]) -> str:
-    """In Markdown, without the columns in which no row has anything to say."""
-    columns = [n for n in range(len(heads)) if any(row[n] for row in rows)]
-    lines = [[line[n] for n in columns] for line in (heads, ["---"] * len(heads), *rows)]
-    return "\n".join(f"| {' | '.join(c.replace('|', chr(92) + '|') for c in r)} |" for r in lines)
-
-
 def page(title: str, source: str, *parts: str) -> str:
     return "\n\n".join([f"# {title}", NOTE.format(source=source), *parts]) + "\n"
 
 
+def api_page() -> str:
+    return page("HTTP API", "src/contraflow/api/table.py", *api_parts())
+
+
 PAGES_BY_NAME: Mapping[str, Callable[[], str]] = {
+    "api.md": api_page,
     "errors.md": error_page,
     "limits.md": limit_page,
     "states.md": state_page,

@@ -21,6 +21,9 @@ class ErrorCode(enum.StrEnum):
     AMOUNT_INVALID = "amount_invalid"
     """The amount is not a whole number of minor units from 1 to 10^15. Nothing is remembered."""
 
+    NONCE_REUSED = "nonce_reused"
+    """The nonce of the signature was used before for another request. Nothing is remembered."""
+
     KEY_REUSED = "key_reused"
     """The idempotency key was used before with a different request."""
 
@@ -66,7 +69,7 @@ class ErrorCode(enum.StrEnum):
     CURRENCY_DIFFERS = "currency_differs"
     """The amount and the payment are in different currencies."""
 
-    REFUNDABLE_CHANGED = "refundable_changed"
+    REFUNDABLE_CHANGED = "refundable_amount_changed"
     """The caller believed another amount to be refundable; the detail says how much is."""
 
     AMOUNT_EXCEEDS_CAPTURABLE = "amount_exceeds_capturable"
@@ -104,6 +107,70 @@ class ErrorCode(enum.StrEnum):
 
     VALUE_REFUSED = "value_refused"
     """The database cannot store a value of this request; the requests beside it went on."""
+
+
+class DoorCode(enum.StrEnum):
+    """Why the HTTP door answered without asking the rules; nothing was stored."""
+
+    BODY_INVALID = "body_invalid"
+    """The body is no JSON of the expected form: RFC 8259 in UTF-8, every name once."""
+
+    PARAMETER_INVALID = "parameter_invalid"
+    """A parameter of the query or the path has no acceptable value, or is not known."""
+
+    HEADER_INVALID = "header_invalid"
+    """A header has no acceptable value; the detail names it."""
+
+    KEY_MISSING = "idempotency_key_missing"
+    """A request that changes something needs an Idempotency-Key of 1 to 128 characters."""
+
+    KEY_IN_USE = "idempotency_key_in_use"
+    """A request with this key is being decided just now; ask again with the same key."""
+
+    CURSOR_INVALID = "cursor_invalid"
+    """The cursor is not one of ours, or belongs to other filters."""
+
+    UNAUTHENTICATED = "unauthenticated"
+    """No valid API key came with the request."""
+
+    SIGNATURE_INVALID = "signature_invalid"
+    """The key demands a signature (RFC 9421), and there is no valid one."""
+
+    FORBIDDEN = "forbidden"
+    """The key is valid, but not for this: its scopes or its networks do not allow it."""
+
+    NOT_FOUND = "not_found"
+    """There is nothing at this address for this key."""
+
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    """The address exists, the method does not; Allow lists those that do."""
+
+    TIMED_OUT = "request_timed_out"
+    """The body came too slowly."""
+
+    BODY_TOO_LARGE = "body_too_large"
+    """The body is larger than the limit of this address."""
+
+    MEDIA_TYPE_UNSUPPORTED = "media_type_unsupported"
+    """The Content-Type is not the one that this address takes."""
+
+    MISDIRECTED = "misdirected"
+    """The Host is another one than this door's."""
+
+    RATE_LIMITED = "rate_limited"
+    """Too many requests; Retry-After says when to come again."""
+
+    OVERLOADED = "overloaded"
+    """Too many requests wait; come again with the same key."""
+
+    STORE_UNWRITABLE = "store_unwritable"
+    """The database cannot be reached or written; come again with the same key."""
+
+    INTERNAL = "internal"
+    """Our own fault, which is in the log under the request's id; ask again with the same key."""
+
+    ENDING = "ending"
+    """The process is ending; another one, or the next, takes the same request."""
 
 
 class ContraflowError(Exception):
@@ -183,6 +250,14 @@ class PluginInvalid(ContraflowError):
 
 class SettingInvalid(ContraflowError):
     """A setting has no acceptable value; the message names it."""
+
+
+class EgressDenied(ContraflowError):
+    """A URL leads where no webhook may go; nothing was connected."""
+
+
+class PeerSilent(OperationalError):
+    """The receiver of a webhook did not answer in time, or not in HTTP; it may have read it."""
 
 
 class InvariantBroken(AssertionError):

@@ -23,6 +23,7 @@ from contraflow.outside.privileges import (
     sync_folder,
     unprivileged_user,
 )
+from contraflow.outside.vault import open_vault
 from contraflow.settings import Settings, read_settings
 from contraflow.store.file_lock import FileLock, lock_file
 from contraflow.store.places import migrate
@@ -30,11 +31,13 @@ from contraflow.store.postgres_logins import Login, admit, new_password
 
 DATABASE = "contraflow"
 BANK_ABOVE_DOOR = 1_010  # 8080 and 9090; so two households do not look for the same port.
-CONNECTIONS_OF_ONE = 16  # Of a process, its lookers included.
+CONNECTIONS_OF_ONE = 20  # Of a process, its lookers included.
 CONNECTIONS_MIN = 100
 OTHERS = 8  # Commands in other shells.
 # What the folder decides, whatever the environment says.
-OURS = tuple(f"CONTRAFLOW_{name}" for name in ("DATABASE", "DATABASE_OWNER", "BANK", "DOOR"))
+OURS = tuple(
+    f"CONTRAFLOW_{name}" for name in ("DATABASE", "DATABASE_OWNER", "BANK", "DOOR", "SECRET_FILE")
+)
 NO_POSTGRESQL = (
     "no PostgreSQL (15 or newer) was found here; either of these brings one: "
     "pip install 'contraflow[up]' or apt install postgresql. "
@@ -46,6 +49,7 @@ SETTINGS = """\
 
 database = "{writer}"
 database_owner = "{owner}"
+secret_file = "{secret}"
 door = "{door}"
 bank = "{bank}"
 
@@ -89,6 +93,11 @@ class Household:
 
 def settings_in(folder: Path) -> Path:
     return folder / "settings.toml"
+
+
+def secret_in(folder: Path) -> Path:
+    """Under which the database keeps secrets that must be read again."""
+    return folder / "secret"
 
 
 def book_in(folder: Path) -> Path:
@@ -168,6 +177,7 @@ def binaries_for(data: Path) -> Binaries:
 def furnish(folder: Path, server: PostgresServer, door: str | None, serve: int) -> Settings:
     """The settings, the logins that they name, the database and its tables."""
     file, reader_file = settings_in(folder), folder / "reader.toml"
+    open_vault(secret_in(folder), may_make=True)
     if not file.exists():
         write_once(file, new_settings(folder, server, door or next_free(Settings().door, serve)))
     if not reader_file.exists():
@@ -191,6 +201,7 @@ def new_settings(folder: Path, server: PostgresServer, door: str) -> str:
     return SETTINGS.format(
         writer=server.dsn("writer", new_password(), DATABASE),
         owner=server.dsn("owner", new_password(), DATABASE),
+        secret=secret_in(folder),
         door=door,
         bank=f"http://{place_for_bank(door)}",
         key=key,

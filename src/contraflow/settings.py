@@ -26,6 +26,7 @@ PASSWORD = re.compile(r"(://[^:/@]*:).*(?=@)|([?&\s](?:ssl)?password=)[^&\s]*")
 ADDRESS = re.compile(r"https?://[^/\s@]+")
 DOOR = re.compile(r"[^:/\s]+:[0-9]{1,5}")
 NOTHING: Mapping[str, str] = MappingProxyType({})
+RESERVED = frozenset({"webhooks"})  # Names of sinks.
 YEAR_S = 366 * 24 * 3_600
 
 
@@ -62,6 +63,13 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     account_slot: int = 0  # Which share of each account this process books on.
     tenant: str = "main"  # Of the doors.
     door: str = "127.0.0.1:8080"  # Where `contraflow serve` listens.
+    secret_file: str = ""  # 32 bytes in hexadecimal; beside a file it is made: FILE.secret.
+    tls_certificate: str = ""  # A PEM file, and the door speaks TLS.
+    tls_key: str = ""
+    tls_client_ca: str = ""  # Then only clients whose certificate is theirs are let in.
+    webhooks_to_loopback: bool = False  # Also without TLS; for trying things out.
+    default_wait_s: int = 0  # How long a request waits for its end where it does not say so.
+    requests_per_minute: int = 600_000  # Of one API key, at one process.
     bank: str = ""  # Where the sandbox's bank listens; empty: in this process, beside the file.
     reply_within_ms: int = REPLY_WITHIN_MS  # From the first byte to a channel to its last reply.
     channels: dict[str, ChannelSettings] = msgspec.field(default_factory=sandbox)
@@ -88,6 +96,8 @@ LIMITS: Mapping[str, tuple[int, int, str]] = MappingProxyType(
         "undo_window_s": (0, YEAR_S, " (a year), in seconds"),
         "review_within_s": (0, YEAR_S, " (a year), in seconds"),
         "attempts_max": (1, 100, ""),
+        "default_wait_s": (0, 30, ", in seconds"),
+        "requests_per_minute": (1, 10_000_000, ""),
     }
 )
 
@@ -110,7 +120,7 @@ def said_by(environment: Mapping[str, str]) -> dict[str, object]:
     found: dict[str, object] = {}
     for field in msgspec.structs.fields(Settings):
         name = f"CONTRAFLOW_{field.name.upper()}"
-        if name in environment and field.type in (str, int, LateCapture):
+        if name in environment and field.type in (str, int, bool, LateCapture):
             try:
                 found[field.name] = msgspec.convert(environment[name], field.type, strict=False)
             except msgspec.ValidationError as error:
@@ -130,6 +140,12 @@ def check(settings: Settings) -> None:
         raise SettingInvalid("tenant: 1 to 32 of a-z, 0-9, - and _, not starting with - or _")
     if settings.bank and not ADDRESS.fullmatch(settings.bank):
         raise SettingInvalid("bank: an address like http://127.0.0.1:9090, without a path")
+    if bool(settings.tls_certificate) != bool(settings.tls_key):
+        raise SettingInvalid("tls_key: the certificate and its key come together")
+    if settings.tls_client_ca and not settings.tls_certificate:
+        raise SettingInvalid("tls_client_ca: without tls_certificate there is no TLS")
+    if RESERVED & settings.sinks.keys():
+        raise SettingInvalid("sinks: webhooks is the name of our own")
     if not DOOR.fullmatch(settings.door):
         raise SettingInvalid("door: host and port, like 127.0.0.1:8080")
 

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from contraflow.errors import SettingInvalid, StoreUnwritable
-from contraflow.household import Household, open_household, own_environment
+from contraflow.household import Household, open_household, own_environment, secret_in
 from contraflow.outside.child import Child
 from contraflow.outside.keeper import Keeper, Kept
 from contraflow.outside.ports import places_from, refuse_taken
@@ -110,6 +110,7 @@ def engines_of(household: Household, doors: Sequence[str], workers: int) -> list
     refuse_taken("door", doors)
     environment = own_environment(os.environ)
     environment["CONTRAFLOW_SETTINGS"] = str(household.settings_file)
+    environment["CONTRAFLOW_SECRET_FILE"] = str(secret_in(household.folder))
     serves = [
         Child(f"serve {turn}", [*PROGRAM, "serve", "--door", door], environment)
         for turn, door in enumerate(doors, 1)

@@ -27,8 +27,8 @@ from contraflow.outside import Runtime, Transport
 from contraflow.outside.bank import Bank
 from contraflow.outside.bank_book import FileBook
 from contraflow.outside.bank_scripts import GROUPS, Script
-from contraflow.outside.entropy import new_key, new_name
-from contraflow.outside.event_loop import EventLoop, wall_clock_ms
+from contraflow.outside.entropy import new_bytes, new_key, new_name
+from contraflow.outside.event_loop import EventLoop, new_loop, wall_clock_ms
 from contraflow.outside.local_bank import LocalBank
 from contraflow.settings import Settings, SinkSettings
 from contraflow.sinks import Sink
@@ -188,7 +188,8 @@ def run(
 ) -> T:
     """Do the work beside the loops of an engine; when it is done, or anything fails, all stop."""
     try:
-        return asyncio.run(_run(settings, work, start))
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            return runner.run(_run(settings, work, start))
     except ExceptionGroup as group:
         ours = [error for error in group.exceptions if isinstance(error, AssertionError)]
         raise (ours or group.exceptions)[0] from None
@@ -228,6 +229,11 @@ def read_policy(settings: Settings) -> Policy:
 def fresh_key() -> str:
     """An idempotency key for who brought none."""
     return new_name()
+
+
+def fresh_bytes(count: int) -> bytes:
+    """That nobody can guess."""
+    return new_bytes(count)
 
 
 def now_ms() -> int:
@@ -303,6 +309,13 @@ async def migrate(settings: Settings, *, with_post: bool) -> Sequence[str]:
     return await migrate_place(
         settings.database, wall_clock_ms(), owner=settings.database_owner, with_post=with_post
     )
+
+
+def prepare(settings: Settings) -> None:
+    """A database file that is not there yet is made; a server's is there."""
+    file = None if is_server(settings.database) else file_of(settings.database)
+    if file is not None and not file.exists():
+        asyncio.run(migrate(settings, with_post=False))
 
 
 async def latest_of(settings: Settings, at_least: int) -> int:

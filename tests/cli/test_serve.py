@@ -20,15 +20,16 @@ from contraflow.cli.main import app
 
 PROGRAM = [sys.executable, "-c", "from contraflow.cli.main import main; main()"]
 PATIENCE_S = 10
-RECORD = {
-    "do": "record",
-    "key": "k1",
-    "payment": "pay_1",
+PAYMENT = {
+    "id": "pay_1",
     "amount": 1_050,
     "currency": "GBP",
+    "channel": "sandbox",
     "instrument": "tok_accept_then_succeed",
+    "recorded": "captured",
 }
-REFUND = {"do": "refund", "key": "k2", "payment": "pay_1", "amount": 300, "currency": "GBP"}
+REFUND = {"payment": "pay_1", "amount": 300, "currency": "GBP"}
+Said = tuple[int, Any]
 Start = Callable[..., tuple[subprocess.Popen[str], dict[str, Any]]]
 
 
@@ -49,14 +50,17 @@ def start() -> Iterator[Start]:
         process.communicate()
 
 
-def ask(address: str, path: str, wish: dict[str, Any] | None = None) -> tuple[int, Any]:
+def ask(address: str, path: str, key: str = "", body: Any = None, prefer: str = "") -> Said:
+    """A body is posted with an idempotency key that is the path; its preference is a header."""
     connection = HTTPConnection(address.removeprefix("http://"), timeout=PATIENCE_S)
-    method, body = ("GET", None) if wish is None else ("POST", json.dumps(wish))
-    connection.request(method, path, body, {"Content-Type": "application/json"})
+    headers = {"Content-Type": "application/json", "Idempotency-Key": path.replace("/", "-")}
+    headers |= {"Authorization": f"Bearer {key}", "Prefer": prefer}
+    method, sent = ("GET", None) if body is None else ("POST", json.dumps(body))
+    connection.request(method, path, sent, headers)
     reply = connection.getresponse()
     said = reply.read()
     connection.close()
-    return reply.status, said if wish is None else json.loads(said)
+    return reply.status, json.loads(said)
 
 
 def ended(process: subprocess.Popen[str]) -> dict[str, Any]:
@@ -73,13 +77,14 @@ def test_it_serves_until_it_is_told_to_stop(
 ) -> None:
     process, said = start("serve", "--db", str(database), "--door", "127.0.0.1:0")
     address = said["listening"]
-    ready, recorded = ask(address, "/readyz"), ask(address, "/requests", RECORD)
-    refunded = ask(address, "/requests", {**REFUND, "wait": 10})
+    key = shell("keys", "create")["key"]
+    ready, recorded = ask(address, "/readyz"), ask(address, "/v1/payments", key, PAYMENT)
+    refunded = ask(address, "/v1/refunds", key, REFUND, "wait=10")
     in_use = shell("refund", "pay_1", "--minor", "1", "--currency", "GBP", code=4)
     process.send_signal(stopping)
 
-    assert ready[0] == recorded[0] == refunded[0] == 200
-    assert refunded[1]["instructions"][0]["status"] == "succeeded"
+    assert (ready[0], recorded[0], refunded[0]) == (200, 201, 201)
+    assert refunded[1]["status"] == "succeeded"
     assert in_use["error"]["code"] == "database_in_use"
     assert ended(process) == {"stopped": True, "counts": {}}
     assert shell("doctor")["unresolved"] == 0
@@ -87,7 +92,7 @@ def test_it_serves_until_it_is_told_to_stop(
 
 @pytest.mark.slow
 def test_with_the_bank_as_a_process_its_notices_come_in_at_the_door(
-    start: Start, tmp_path: Path, database: Path
+    start: Start, shell: Any, tmp_path: Path, database: Path
 ) -> None:
     """No inquiry is due before a minute is over, so it is the notice that ends the refund."""
     settings = tmp_path / "settings.toml"
@@ -103,12 +108,13 @@ def test_with_the_bank_as_a_process_its_notices_come_in_at_the_door(
     bank.terminate()
     ended(bank)
     bank, _ = start("bank", "--book", str(tmp_path / "book"), "--port", port, "--notify", door)
+    key = shell("keys", "create")["key"]
     begun = time.monotonic()
-    ask(door, "/requests", RECORD)
-    status, refunded = ask(door, "/requests", {**REFUND, "wait": 10})
+    ask(door, "/v1/payments", key, PAYMENT)
+    status, refunded = ask(door, "/v1/refunds", key, REFUND, "wait=10")
 
-    assert status == 200
-    assert refunded["instructions"][0]["status"] == "succeeded"
+    assert status == 201
+    assert refunded["status"] == "succeeded"
     assert time.monotonic() - begun < 5
     for process in (serving, bank):
         process.terminate()
@@ -116,13 +122,17 @@ def test_with_the_bank_as_a_process_its_notices_come_in_at_the_door(
 
 
 @pytest.mark.slow
-def test_who_still_waits_is_answered_when_it_stops(start: Start, database: Path) -> None:
+def test_who_still_waits_is_answered_when_it_stops(
+    start: Start, shell: Any, database: Path
+) -> None:
     """The old line is first asked what became of a request after ten seconds."""
     process, said = start("serve", "--db", str(database), "--door", "127.0.0.1:0")
     address = said["listening"]
-    ask(address, "/requests", {**RECORD, "channel": "sandbox_rail", "instrument": "tok_lose_reply"})
+    key = shell("keys", "create")["key"]
+    lost = {"channel": "sandbox_rail", "instrument": "tok_lose_reply"}
+    ask(address, "/v1/payments", key, PAYMENT | lost)
     with ThreadPoolExecutor() as threads:
-        asking = threads.submit(ask, address, "/requests", {**REFUND, "wait": 30})
+        asking = threads.submit(ask, address, "/v1/refunds", key, REFUND, "wait=30")
         time.sleep(0.5)
         begun = time.monotonic()
         process.terminate()
@@ -130,9 +140,9 @@ def test_who_still_waits_is_answered_when_it_stops(start: Start, database: Path)
     ended(process)
 
     assert time.monotonic() - begun < PATIENCE_S
-    assert status == 200
+    assert status == 202
     assert reply["receipt"]["decision"] == "accepted"
-    assert reply["instructions"][0]["status"] == "pending"
+    assert reply["status"] == "pending"
 
 
 @pytest.mark.parametrize("door", ["8080", "127.0.0.1", "127.0.0.1:", "http://127.0.0.1:80"])
@@ -152,3 +162,18 @@ def test_a_door_that_is_taken_is_named(start: Start, database: Path, tmp_path: P
 
     assert result.exit_code == 2
     assert json.loads(result.stdout)["error"]["detail"].startswith("door: ")
+
+
+@pytest.mark.slow
+def test_a_key_that_is_revoked_is_dead_within_a_second(
+    start: Start, shell: Any, database: Path
+) -> None:
+    _, said = start("serve", "--db", str(database), "--door", "127.0.0.1:0")
+    made = shell("keys", "create", "--role", "read")
+    first = ask(said["listening"], "/v1/refunds/none", made["key"])
+    shell("keys", "revoke", made["id"])
+    begun = time.monotonic()
+    while ask(said["listening"], "/v1/refunds/none", made["key"])[0] != 401:
+        assert time.monotonic() - begun < 1
+
+    assert first[0] == 404

@@ -2,6 +2,7 @@
 
 import os
 import re
+import socket
 import subprocess
 import sys
 from itertools import pairwise
@@ -12,7 +13,12 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent
 SOURCE = ROOT / "src" / "contraflow"
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
-PLAYED = [ROOT / "README.md", *sorted((ROOT / "docs" / "tutorial").glob("*.md"))]
+HOWTO = ROOT / "docs" / "howto"
+PLAYED = [
+    ROOT / "README.md",
+    *sorted((ROOT / "docs" / "tutorial").glob("*.md")),
+    *(HOWTO / name for name in ("webhooks.md", "refund-a-file.md")),
+]
 EXPLANATIONS = sorted((ROOT / "docs" / "explanation").glob("*.md"))
 TOLD = [*PLAYED, ROOT / "ARCHITECTURE.md", ROOT / "docs" / "README.md", *EXPLANATIONS]
 
@@ -65,20 +71,23 @@ def play(document: Path, folder: Path) -> list[str]:
     """All commands of a document in one shell; what each console block prints."""
     (folder / ".venv").symlink_to(sys.prefix, target_is_directory=True)
     consoles = [commands_in(text) for sort, text in blocks_of(document) if sort == "console"]
-    script = ""
+    port = free_port()
+    script = "trap 'kill $(jobs -p) 2> /dev/null' EXIT\n"
     for commands in consoles:
         script += f"echo '{SEPARATOR}'\n"
         for command in commands:
-            script += f"{command}\nif [ $? -ne 0 ]; then echo 'it failed'; exit 1; fi\n"
+            here = command.replace("localhost:8080", f"localhost:{port}")
+            script += f"{here}\nif [ $? -ne 0 ]; then echo 'it failed'; exit 1; fi\n"
     played = subprocess.run(
         ["bash", "-c", script],
         cwd=folder,
         env={
-            "PATH": os.environ["PATH"],
+            "PATH": f"{sys.prefix}/bin:{os.environ['PATH']}",
             "HOME": str(folder),
             "TMPDIR": str(folder),
             "LANG": "C.UTF-8",
             "PYTHONUTF8": "1",
+            "CONTRAFLOW_DOOR": f"127.0.0.1:{port}",
         },
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -87,7 +96,13 @@ def play(document: Path, folder: Path) -> list[str]:
         check=False,
     )
     assert played.returncode == 0, played.stdout[-2_000:]
-    return played.stdout.split(f"{SEPARATOR}\n")[1:]
+    said = played.stdout.replace(f"localhost:{port}", "localhost:8080")
+    return said.split(f"{SEPARATOR}\n")[1:]
+
+
+def free_port() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return str(free.getsockname()[1])
 
 
 def lines_of(text: str) -> list[str]:

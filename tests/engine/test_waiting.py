@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import pytest
+from contract.stores.samples import REFUND
 from house import House, keyed
+from msgspec.structs import replace
 
 from contraflow.domain import commands as c
+from contraflow.domain.instruction import Instruction
 from contraflow.domain.lifecycle import State
-from contraflow.engine.bell import Bell
 from contraflow.engine.limits import WATCH_PAUSE_MS
 from contraflow.engine.session import start_intake
 from contraflow.engine.waiting import unwatch, watch, watch_others
@@ -18,10 +21,24 @@ from contraflow.errors import StoreUnwritable
 Build = Callable[..., House]
 
 
-def watched(house: House, instruction_id: str) -> Bell:
-    bell = Bell(house.runtime)
-    watch(house.parts, instruction_id, bell)
-    return bell
+@dataclass(slots=True, eq=False)
+class Watching:
+    """Hears of the end, and keeps what it was told."""
+
+    told: list[Instruction] = field(default_factory=list)
+
+    def __call__(self, instruction: Instruction) -> None:
+        self.told.append(instruction)
+
+    @property
+    def is_rung(self) -> bool:
+        return bool(self.told)
+
+
+def watched(house: House, instruction_id: str) -> Watching:
+    watcher = Watching()
+    watch(house.parts, instruction_id, watcher)
+    return watcher
 
 
 @pytest.mark.parametrize(
@@ -93,6 +110,10 @@ def test_whoever_has_gone_away_leaves_nothing_behind(house: House) -> None:
 # What another process brings to rest.
 
 
+def ended() -> Instruction:
+    return replace(REFUND, state=State.SUCCEEDED, due_at=None, final_at=5)
+
+
 class Elsewhere:
     """Views of a database that somebody else writes into."""
 
@@ -106,6 +127,10 @@ class Elsewhere:
         if self.is_down:
             raise StoreUnwritable
         return [name for name in names if name in self.ended]
+
+    async def instructions(self, names: list[str]) -> dict[str, Instruction]:
+        assert set(names) <= set(self.ended)
+        return {name: replace(ended(), instruction_id=name) for name in names}
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
+from contract.stores.beside import ROWS
 from contract.stores.samples import NOW, fill
 from servers import running
 from store.on_one_loop import run
@@ -167,6 +168,8 @@ def filled_of(major: int) -> Database:
         store = await database.open(lambda: NOW)
         await fill(store)
         await store.close()
+        for statement, values in ROWS:
+            await database.ask(statement, *values)
 
     run(work())
     return database

@@ -119,12 +119,14 @@ async def test_a_process_ends_in_time_though_the_server_says_nothing(
 ) -> None:
     settings = tmp_path / "settings.toml"
     settings.write_text(SETTINGS.format(key="0f" * 32))
+    secret = tmp_path / "secret"
+    secret.write_text("0f" * 32)
     store = await opened.store()
     await ask(store, recorded(), *(refund_of(minor=1) for _ in range(3)))
     async with bad_road(opened.database.dsn, opened.database.socket) as (road, dsn):
         process = await asyncio.create_subprocess_exec(
             *(*PROGRAM, what, "--settings", str(settings)),
-            env=os.environ | {"CONTRAFLOW_DATABASE": dsn},
+            env=os.environ | {"CONTRAFLOW_DATABASE": dsn, "CONTRAFLOW_SECRET_FILE": str(secret)},
             stdout=asyncio.subprocess.PIPE,
         )
         assert process.stdout is not None

@@ -178,6 +178,13 @@ def test_the_store_has_no_more_indexes_than_it_needs(store: SqliteStore) -> None
         "instruction_payment",
         "instruction_attention",
         "operator_case_open",
+        "payment_time",
+        "instruction_time",
+        "api_key_tenant",
+        "nonce_age",
+        "delivery_due",
+        "delivery_list",
+        "refund_batch_open",
         "parked_due",
     }
 

@@ -10,6 +10,7 @@ from typing import Any
 import apsw
 import msgspec
 import pytest
+from contract.stores.beside import ROWS
 from contract.stores.samples import NOW, PAYMENT, REFUND, commit_of, fill, reaching, refund, save
 from msgspec.structs import replace
 
@@ -29,12 +30,18 @@ def rows() -> Iterator[SqliteStore]:
     """The schema is the same in memory as in a file, and faster."""
     opened = open_store(f"file:/rows-{next(NAMES)}?vfs=memdb", lambda: NOW)
     result_of(fill(opened))
+    for statement, values in ROWS:
+        bindings = {str(place): value for place, value in enumerate(values, 1)}
+        opened.connection.execute(statement, bindings)
     yield opened
     result_of(opened.close())
 
 
-TABLES = ("receipt", "event", "entry", "line", "migration", "old_number")
-KEPT = ("payment", "instruction", "fact", "operator_case", "engine")
+TABLES = (*("receipt", "event", "entry", "line", "migration", "old_number", "merchant_reference"),)
+KEPT = (
+    *("payment", "instruction", "fact", "operator_case", "engine", "api_key"),
+    *("refund_batch", "refund_batch_lines"),
+)
 REPLACED = {
     "receipt": ["key"],
     "event": ["position", "object_id"],
@@ -46,6 +53,8 @@ REPLACED = {
     "instruction": ["instruction_id", "number"],
     "fact": ["fact_id"],
     "operator_case": ["case_id"],
+    "merchant_reference": ["object_id"],
+    "api_key": ["key_id", "sha256"],
 }
 
 

@@ -43,6 +43,7 @@ class Abilities(Struct, frozen=True, kw_only=True):
     attention_after_ms: int = 24 * 3_600_000  # Open for longer: a person must look.
     slots: int = 16  # Calls in flight at once.
     calls_per_s: int = 0  # A rate limit; 0 for none.
+    is_test: bool = False  # It moves no money.
     is_final_at_once: bool  # It usually answers with the end, not with "later".
     windows: Mapping[str, Window]  # By method; "" is for every other method.
 

@@ -61,6 +61,7 @@ CARD_ABILITIES = Abilities(
         *(4_000, 8_000, 15_000, 30_000, 60_000, 300_000, HOUR_MS),
     ),
     slots=64,
+    is_test=True,
     is_final_at_once=True,
     windows=MappingProxyType(
         {
@@ -90,6 +91,7 @@ RAIL_ABILITIES = Abilities(
         *(640_000, 1_240_000, 2_440_000, 4_240_000),
         *(hours * HOUR_MS for hours in range(2, 25)),
     ),
+    is_test=True,
     is_final_at_once=False,
     windows=MappingProxyType(
         {"": Window(refund_within_ms=90 * DAY_MS, refunds_max=3, gap_ms=10_000)}

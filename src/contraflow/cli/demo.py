@@ -16,10 +16,11 @@ from contraflow.cli import parameters as p
 from contraflow.cli.demo_shop import Purchase, Shop, purchases
 from contraflow.cli.doctor import Examination, examine, print_examination
 from contraflow.cli.exits import Exit
-from contraflow.cli.figures import document, measured_in, print_metrics
+from contraflow.cli.figures import measured_in, print_metrics
 from contraflow.cli.place import Place, place_of, reading
 from contraflow.domain.instruction import REVERSALS, Instruction
 from contraflow.domain.lifecycle import State
+from contraflow.engine.figures import figures_of
 from contraflow.engine.metrics import Metrics
 from contraflow.errors import SettingInvalid
 from contraflow.store import Contents, Views, Window
@@ -54,7 +55,7 @@ def demo(
                 "payments": payments,
                 "groups": dict(Counter(purchase.group or "none" for purchase in shopping)),
                 "outcomes": outcomes(contents),
-                "metrics": document(window, measured),
+                "metrics": figures_of(window, measured),
                 "cases": len(contents.cases),
                 "unresolved": examined.unresolved,
                 "ok": not examined.findings,

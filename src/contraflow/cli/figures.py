@@ -14,7 +14,8 @@ from contraflow.cli import paper
 from contraflow.cli import parameters as p
 from contraflow.cli.place import look, place_of
 from contraflow.domain.money import exponent_of
-from contraflow.engine.metrics import Delay, Metrics, Rate, Stages, measure, shown
+from contraflow.engine.figures import figures_of
+from contraflow.engine.metrics import Metrics, Stages, measure, shown
 from contraflow.engine.views import time_text
 from contraflow.requests import fields
 from contraflow.store import Views, Window
@@ -54,46 +55,13 @@ def metrics(
     with paper.progress("reading", total=None, is_quiet=as_json):
         measured = look(place, lambda views: measured_in(views, window))
     if as_json:
-        paper.print_json(document(window, measured))
+        paper.print_json(figures_of(window, measured))
     else:
         print_metrics(window, measured)
 
 
 async def measured_in(views: Views, window: Window) -> Metrics:
     return measure(await views.sent(window), await views.finished(window))
-
-
-def document(window: Window, measured: Metrics) -> dict[str, object]:
-    """Each figure beside the counts that it was made of."""
-    return {
-        "window": {
-            "since": time_text(window.since),
-            "until": time_text(window.until),
-            "channel": window.channel or None,
-            "currency": window.currency or None,
-        },
-        "SR": rate_document(measured.cancel_success),
-        "RR": rate_document(measured.refund_success),
-        "DL": delay_document(measured.cancel_delay, measured.cancel_command_success),
-        "RL": delay_document(measured.refund_delay, measured.refund_success),
-        "cancel_command_success_rate": rate_document(measured.cancel_command_success),
-        "stages_ms": measured.stages,
-    }
-
-
-def rate_document(rate: Rate) -> dict[str, object]:
-    return {"value": shown(rate.value), **asdict(rate)}
-
-
-def delay_document(delay: Delay, rate: Rate) -> dict[str, object]:
-    return {
-        "value": shown(delay.value),
-        "succeeded": delay.succeeded,
-        "succeeded_mean_ms": shown(delay.succeeded_mean),
-        "final": delay.final,
-        "final_mean_ms": shown(delay.final_mean),
-        "open": rate.open,
-    }
 
 
 def print_metrics(window: Window, measured: Metrics) -> None:

@@ -21,6 +21,7 @@ from contraflow.cli.exits import EPILOG, Exit
 from contraflow.cli.export import export
 from contraflow.cli.figures import metrics
 from contraflow.cli.hold import hold
+from contraflow.cli.keys import keys
 from contraflow.cli.listing import list_instructions
 from contraflow.cli.migrate import migrate
 from contraflow.cli.options import options
@@ -61,7 +62,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "replay": replay,
     "simulate": simulate,
 }
-GROUPS = {"attention": attention, "hold": hold}
+GROUPS = {"attention": attention, "hold": hold, "keys": keys}
 LOG = logging.getLogger("contraflow")
 
 

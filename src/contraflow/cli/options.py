@@ -11,13 +11,9 @@ from contraflow.cli.complaints import complain
 from contraflow.cli.exits import Exit
 from contraflow.cli.place import look, place_of
 from contraflow.domain.options import options_for
-from contraflow.domain.payment import Payment
-from contraflow.engine.metrics import GROUPS, stages
+from contraflow.engine.metrics import usual_ms_of
 from contraflow.engine.views import OptionsView, options_view
 from contraflow.errors import ErrorCode
-from contraflow.store import Views, Window
-
-RECENT_MS = 7 * 24 * 3_600_000
 
 
 def options(
@@ -44,13 +40,6 @@ def options(
     else:
         print_options(view)
     raise typer.Exit(Exit.DONE)
-
-
-async def usual_ms_of(views: Views, payment: Payment, now: int) -> int | None:
-    """The channel's median from request to end of its reversals, of the last days."""
-    window = Window(since=now - RECENT_MS, until=now + 1, channel=payment.channel)
-    finished = await views.finished(window)
-    return stages(finished, GROUPS["cancel"] | GROUPS["refund"]).requested_to_final.p50
 
 
 def print_options(view: OptionsView) -> None:

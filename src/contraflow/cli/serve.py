@@ -7,11 +7,14 @@ from typing import Annotated
 import typer
 from msgspec.structs import replace
 
-from contraflow import banking, wiring
-from contraflow.api.door import Door, open_door
-from contraflow.cli import paper
+from contraflow import wiring
+from contraflow.api.door import application
+from contraflow.api.server import listening
+from contraflow.api.table import OPERATIONS
+from contraflow.cli import aside, paper
 from contraflow.cli import parameters as p
-from contraflow.cli.place import place_of, reading
+from contraflow.cli.desk import open_desk, tls_of
+from contraflow.cli.place import place_of
 from contraflow.cli.stopping import stop_event
 from contraflow.engine import loops
 from contraflow.engine.session import drain, start_intake
@@ -47,12 +50,13 @@ def serve(
 
     async def until_stopped(embedded: wiring.Embedded) -> dict[str, int]:
         stopped = stop_event()
-        async with reading(place) as views:
-            channel_of = banking.channel_finder(place.settings)
+        async with open_desk(place, embedded) as desk:
             if not is_alone:
-                embedded.parts.runtime.spawn(watch_others(embedded.parts, views))
-            own = Door(embedded.parts, views, place.tenant, channel_of)
-            async with open_door(own, place.settings.door) as address:
+                embedded.parts.runtime.spawn(watch_others(embedded.parts, desk.views))
+            if is_alone or does_work:
+                aside.start(embedded, desk.mailroom, desk.batch_room)
+            app, tls = application(desk, OPERATIONS), tls_of(place.settings)
+            async with listening(app, place.settings.door, tls) as address:
                 if as_json:
                     paper.print_json({"listening": address})
                 else:
@@ -60,6 +64,7 @@ def serve(
                     paper.print_line(f"door on {address}, database {database}; Ctrl-C ends it")
                 paper.flush()
                 await stopped.wait()
+                desk.end()
             await drain(embedded.parts)
         return dict(embedded.parts.counts)
 

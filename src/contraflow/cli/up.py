@@ -33,6 +33,11 @@ From another shell:
   contraflow pay coffee --minor 1050 --currency GBP --wait 10
   contraflow refund coffee --minor 1050 --currency GBP --wait 10
 
+Or over HTTP, with a key that is shown once:
+
+  export KEY="$(contraflow keys create --name me)"
+  curl -s -H "Authorization: Bearer $KEY" {first}/v1/refunds
+
 Ctrl-C ends it; what is kept stays, and the next `contraflow up` goes on with it."""
 
 
@@ -73,6 +78,7 @@ def how_to_use(standing: Standing) -> str:
     return HOW.format(
         postgresql=standing.postgresql,
         doors=", ".join(standing.doors),
+        first=standing.doors[0],
         bank=f", bank on {standing.bank}" if standing.bank else "",
         settings=shlex.quote(standing.settings),
     )

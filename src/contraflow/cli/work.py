@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contraflow import wiring
-from contraflow.cli import paper
+from contraflow.cli import aside, paper
 from contraflow.cli import parameters as p
 from contraflow.cli.place import place_of
 from contraflow.cli.stopping import stop_event
@@ -23,12 +23,14 @@ def work(
 
     async def until_stopped(embedded: wiring.Embedded) -> dict[str, int]:
         stopped = stop_event()
-        if not as_json:
-            database = without_password(place.settings.database)
-            paper.print_line(f"working on {database}; Ctrl-C ends it")
-            paper.flush()
-        await stopped.wait()
-        await drain(embedded.parts)
+        async with aside.started(place, embedded) as tells_webhooks:
+            if not as_json:
+                database = without_password(place.settings.database)
+                quiet = "" if tells_webhooks else ", no webhooks (secret_file is not set)"
+                paper.print_line(f"working on {database}{quiet}; Ctrl-C ends it")
+                paper.flush()
+            await stopped.wait()
+            await drain(embedded.parts)
         return dict(embedded.parts.counts)
 
     counts = wiring.run(place.settings, until_stopped)

@@ -13,6 +13,7 @@ from contraflow.domain.instruction import Fence, Timing
 from contraflow.domain.money import Money
 from contraflow.domain.observation import Observation
 from contraflow.domain.outcome import Outcome
+from contraflow.domain.owner import Owner
 from contraflow.domain.payment import Capturing
 from contraflow.domain.word import Word
 
@@ -24,6 +25,13 @@ class Line(Struct, frozen=True, gc=False):
     number: int
 
 
+class Nonce(Struct, frozen=True, gc=False):
+    """Of a signed request: what may be used once, and a hash of all that was signed with it."""
+
+    nonce_id: str  # With the key that signed.
+    digest: bytes  # 32 bytes.
+
+
 class Keyed(Struct, frozen=True, kw_only=True, gc=False):
     """A client command. The same key and fingerprint get the same receipt, for ever."""
 
@@ -31,6 +39,8 @@ class Keyed(Struct, frozen=True, kw_only=True, gc=False):
     fingerprint: bytes  # Of the whole request, its route included.
     line: Line | None = None
     labels: str = "{}"  # Canonical JSON of `Labels`.
+    owner: Owner | None = None  # Who may only touch what is its own; None may touch all.
+    nonce: Nonce | None = None
 
     @property
     def asked(self) -> Asked:

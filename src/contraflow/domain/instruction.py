@@ -80,8 +80,12 @@ class Labels(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What people and systems outside call things; kept as told, read by no rule."""
 
     reason: str = ""
-    actor: str = ""  # The operator or the API key.
-    source: str = ""  # Address, device.
+    actor: str = ""  # The operator.
+    source: str = ""  # The door.
+    api_key: str = ""  # Its id.
+    address: str = ""  # Of the network, from where it was asked.
+    device: str = ""
+    merchant: str = ""  # Of the tenant, whose payment it is.
     customer: str = ""
     payee: str = ""
     merchant_reference: str = ""

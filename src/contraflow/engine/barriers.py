@@ -25,6 +25,23 @@ def barred(snapshot: Snapshot, unserved: Collection[str], command: c.Command) ->
     return None
 
 
+def foreign(snapshot: Snapshot, command: c.Command) -> Refused | None:
+    """What is not its own does not exist for a caller."""
+    if not isinstance(command, c.Keyed) or command.owner is None:
+        return None
+    if isinstance(command, c.RecordPayment | c.CreatePayment):
+        is_reached = command.channel in command.owner.channels
+        return None if is_reached else Refused(ErrorCode.CHANNEL_UNABLE, command.channel)
+    for object_id in objects_of(command):
+        instruction = snapshot.instructions.get(object_id)
+        payment = snapshot.payments.get(instruction.payment_id if instruction else object_id)
+        if payment is not None and not command.owner.owns(payment):
+            is_instruction = isinstance(command, c.WithdrawReversal)
+            code = ErrorCode.REVERSAL_UNKNOWN if is_instruction else ErrorCode.PAYMENT_UNKNOWN
+            return Refused(code, object_id)
+    return None
+
+
 def names_of(snapshot: Snapshot, object_id: str) -> tuple[str, ...]:
     """Itself and its payment; of the number that a channel speaks of, its instruction too."""
     instruction_id = snapshot.numbers.get(object_id, object_id)

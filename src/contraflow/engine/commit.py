@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from functools import partial
 
 from contraflow.domain.booking import left_undone
-from contraflow.domain.commands import Command, Keyed
+from contraflow.domain.commands import Command, Keyed, Nonce
 from contraflow.domain.decide import decide
 from contraflow.domain.decision import Accepted, Answer, Decision, Refused, Told
 from contraflow.domain.policy import Policy
-from contraflow.engine.barriers import barred
+from contraflow.engine.barriers import barred, foreign
 from contraflow.engine.checks import check_commit
 from contraflow.engine.draft import Draft, adopt, commit_of, draft_of
 from contraflow.engine.limits import BATCH_COMMANDS_MAX
@@ -57,6 +57,8 @@ def answer(draft: Draft, rules: Sequence[Rule], command: Command) -> Answer:
 
 def answer_client(draft: Draft, rules: Sequence[Rule], command: Keyed) -> Answer:
     """Its receipt: a new one, or the stored one word for word if the key was answered before."""
+    if command.nonce is not None and not use_nonce(draft, command.nonce):
+        return Refused(ErrorCode.NONCE_REUSED)
     stored = draft.receipts.get(command.key)
     if stored is not None:
         if stored.fingerprint != command.fingerprint:
@@ -71,11 +73,21 @@ def answer_client(draft: Draft, rules: Sequence[Rule], command: Keyed) -> Answer
     return Told(receipt, is_replayed=False, decision=decision)
 
 
+def use_nonce(draft: Draft, nonce: Nonce) -> bool:
+    """Whether it is new, or comes with all that it came with the first time."""
+    known = draft.nonces.get(nonce.nonce_id)
+    if known is None:
+        draft.nonces[nonce.nonce_id] = nonce.digest
+        draft.new_nonces.append(nonce)
+    return known in (None, nonce.digest)
+
+
 def decided(draft: Draft, rules: Sequence[Rule], command: Command) -> Decision:
     """Decide and adopt; what follows from it is decided right after, in the same commit."""
     snapshot = draft.snapshot
     has_bars = snapshot.quarantined or draft.unserved
     bar = barred(snapshot, draft.unserved, command) if has_bars else None
+    bar = bar or foreign(snapshot, command)
     decision = bar or decide(snapshot, command, assess(rules, command, snapshot))
     if isinstance(decision, Accepted):
         adopt(draft, decision)

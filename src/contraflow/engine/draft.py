@@ -5,17 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from contraflow.domain.cases import Case, CaseKind, Parked
-from contraflow.domain.commands import Line
+from contraflow.domain.commands import Line, Nonce
 from contraflow.domain.decision import Accepted, Answer, Receipt
 from contraflow.domain.events import Event
 from contraflow.domain.facts import BookedFact
-from contraflow.domain.instruction import Instruction
+from contraflow.domain.ids import qualified, tenant_of
+from contraflow.domain.instruction import Instruction, Labels
 from contraflow.domain.payment import Payment
 from contraflow.domain.policy import Policy
 from contraflow.domain.snapshot import Snapshot
 from contraflow.engine.papers import record_of
 from contraflow.store import Commit, Loaded
+
+LABELS = msgspec.json.Decoder(Labels)
+MARK = '"merchant_reference"'  # Most have none.
 
 
 @dataclass(slots=True)
@@ -42,6 +48,8 @@ class Draft:
     parked: list[Parked] = field(default_factory=list)
     switched: list[tuple[str, bool]] = field(default_factory=list)
     lines: dict[Line, str] = field(default_factory=dict)
+    nonces: dict[str, bytes] = field(default_factory=dict)
+    new_nonces: list[Nonce] = field(default_factory=list)
 
 
 def draft_of(loaded: Loaded, policy: Policy) -> Draft:
@@ -70,6 +78,7 @@ def draft_of(loaded: Loaded, policy: Policy) -> Draft:
         cases=cases,
         holds=holds,
         quarantined=quarantined,
+        nonces=dict(loaded.nonces),
         unserved=frozenset(i for i, p in payments.items() if p.channel not in policy.terms),
     )
 
@@ -115,4 +124,21 @@ def commit_of(draft: Draft, answers: Sequence[Answer]) -> Commit:
         holds=draft.switched,
         lines=list(draft.lines.items()),
         answers=answers,
+        nonces=draft.new_nonces,
+        references=_references(draft),
     )
+
+
+def _references(draft: Draft) -> list[tuple[str, str]]:
+    """What the merchant calls the objects that are born in this batch."""
+    loaded = draft.loaded
+    born: list[tuple[str, str]] = [
+        *((i, p.labels) for i, p in draft.changed_payments.items() if i not in loaded.payments),
+        *(
+            (i, each.labels)
+            for i, each in draft.changed_instructions.items()
+            if i not in loaded.instructions
+        ),
+    ]
+    named = [(i, LABELS.decode(labels).merchant_reference) for i, labels in born if MARK in labels]
+    return [(qualified(tenant_of(i), name), i) for i, name in named if name]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from contraflow.domain.commands import Command, Keyed
 from contraflow.domain.decision import Answer
 from contraflow.engine.bell import Bell
 from contraflow.engine.limits import BATCH_COMMANDS_MAX, REQUESTS_WAITING_MAX
-from contraflow.errors import Overloaded
+from contraflow.errors import OperationalError, Overloaded
 from contraflow.outside import Runtime, Ticket
 
 
@@ -44,6 +45,27 @@ async def submit(intake: Intake, command: Command) -> Answer:
         intake.first.append(waiting)
     intake.bell.ring()
     return await waiting.ticket
+
+
+async def submit_all(
+    intake: Intake, commands: Sequence[Command]
+) -> list[Answer | OperationalError]:
+    """Hand several requests in at once; of each the answer, or why nothing was stored of it.
+
+    Raises Overloaded while half of the queue is taken: a file leaves room for everybody else.
+    """
+    if len(intake.requests) + len(commands) > REQUESTS_WAITING_MAX // 2:
+        raise Overloaded
+    waiting = [Waiting(command, intake.runtime.ticket()) for command in commands]
+    intake.requests.extend(waiting)
+    intake.bell.ring()
+    answers: list[Answer | OperationalError] = []
+    for each in waiting:
+        try:
+            answers.append(await each.ticket)
+        except OperationalError as error:
+            answers.append(error)
+    return answers
 
 
 async def take(intake: Intake, count_max: int = BATCH_COMMANDS_MAX) -> list[Waiting]:

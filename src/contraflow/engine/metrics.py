@@ -26,10 +26,14 @@ from fractions import Fraction
 
 from msgspec import Struct
 
-from contraflow.domain.instruction import CANCELS, Kind
+from contraflow.domain.ids import tenant_of
+from contraflow.domain.instruction import CANCELS, REVERSALS, Kind
 from contraflow.domain.lifecycle import FINAL, PaymentState, State
-from contraflow.store import RECORDED, Finished, Sent
+from contraflow.domain.payment import Payment
+from contraflow.store import RECORDED, Finished, Sent, Views
 
+RECENT_MS = 7 * 24 * 3_600_000
+RECENT_MAX = 500  # Instructions that are looked at.
 GROUPS = {
     "payment": frozenset({Kind.PAY, Kind.CAPTURE}),
     "cancel": CANCELS,
@@ -170,3 +174,15 @@ def percentile(ordered: Sequence[int], hundredths: int) -> int | None:
 def shown(fraction: Fraction | None) -> float | None:
     """For the eye; of ratios and times, never of money."""
     return None if fraction is None else round(float(fraction), 6)
+
+
+async def usual_ms_of(views: Views, payment: Payment, now: int) -> int | None:
+    """The median from request to end of its tenant's latest reversals over this channel."""
+    tenant = tenant_of(payment.payment_id)
+    recent = await views.instructions_before(tenant, None, now - RECENT_MS, RECENT_MAX)
+    times = [
+        each.final_at - each.requested_at
+        for each in recent
+        if each.final_at is not None and each.kind in REVERSALS and each.channel == payment.channel
+    ]
+    return sorted(times)[len(times) // 2] if times else None

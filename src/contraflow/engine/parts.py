@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from contraflow.channels import Channel
@@ -17,6 +17,8 @@ from contraflow.outside import Runtime, Transport
 from contraflow.risk.rules import Rule
 from contraflow.sinks import Sink
 from contraflow.store import Store
+
+Watcher = Callable[[Instruction], None]
 
 
 @dataclass(slots=True)
@@ -35,5 +37,6 @@ class Parts:
     gates: Mapping[str, Gate]  # By channel.
     reply_within_ms: int = REPLY_WITHIN_MS  # The transport keeps it.
     in_flight: dict[str, Instruction] = field(default_factory=dict)  # Marked, and not answered.
-    watchers: dict[str, list[Bell]] = field(default_factory=dict)  # By instruction.
+    watchers: dict[str, list[Watcher]] = field(default_factory=dict)  # By instruction.
+    is_watching_others: bool = False  # What other processes decide is looked for.
     counts: Counter[str] = field(default_factory=Counter)  # What no event tells.

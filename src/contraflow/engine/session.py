@@ -36,6 +36,10 @@ async def rest(parts: Parts, views: Views, ids: Iterable[str], within_ms: int) -
     ids = tuple(ids)
     until = parts.runtime.now() + within_ms
     bell, watched = Bell(parts.runtime), dict[str, None]()
+
+    def ring(_: Instruction) -> None:
+        bell.ring()
+
     try:
         while parts.runtime.now() < until:
             moving = [i async for i in lineage(views, ids) if not await is_settled(views, i)]
@@ -48,12 +52,12 @@ async def rest(parts: Parts, views: Views, ids: Iterable[str], within_ms: int) -
                     patience_ms = min(patience_ms, BREATH_MS)  # Nobody rings for its successor.
                 elif name not in watched:
                     watched[name] = None
-                    watch(parts, name, bell)
+                    watch(parts, name, ring)
                     bell.ring()  # It may have ended since the look: look again, now it is watched.
             await bell.wait(max(1, patience_ms))
     finally:
         for name in watched:
-            unwatch(parts, name, bell)
+            unwatch(parts, name, ring)
 
 
 async def is_settled(views: Views, instruction: Instruction) -> bool:

@@ -36,8 +36,12 @@ class Status(enum.StrEnum):
 
 
 def status_of(instruction: Instruction) -> Status:
-    match instruction.state:
-        case State.HELD if instruction.waiting is Waiting.REVIEW:
+    return outer_status(instruction.state, instruction.waiting)
+
+
+def outer_status(state: State, waiting: str) -> Status:
+    match state:
+        case State.HELD if waiting == Waiting.REVIEW:
             return Status.REQUIRES_ACTION
         case State.SUCCEEDED:
             return Status.SUCCEEDED
@@ -162,8 +166,13 @@ def payment_view(payment: Payment) -> PaymentView:
     )
 
 
-def instruction_view(instruction: Instruction) -> InstructionView:
+def failure_of(instruction: Instruction) -> str | None:
+    """Why it failed, bounced or needs a person."""
     has_failed = status_of(instruction) is Status.FAILED or instruction.state is State.ATTENTION
+    return (instruction.failure or instruction.state) if has_failed else None
+
+
+def instruction_view(instruction: Instruction) -> InstructionView:
     return InstructionView(
         id=name_of(instruction.instruction_id),
         payment=name_of(instruction.payment_id),
@@ -174,7 +183,7 @@ def instruction_view(instruction: Instruction) -> InstructionView:
         status=status_of(instruction),
         state=instruction.state,
         pending_reason=instruction.waiting or None,
-        failure_reason=(instruction.failure or instruction.state) if has_failed else None,
+        failure_reason=failure_of(instruction),
         withdrawal=instruction.withdrawal,
         capture=instruction.capture_id or None,
         number=instruction.number,

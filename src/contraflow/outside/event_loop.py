@@ -7,6 +7,13 @@ import time
 from collections.abc import Coroutine
 from typing import Any
 
+import uvloop
+
+
+def new_loop() -> asyncio.AbstractEventLoop:
+    """libuv's, which moves bytes at half the price."""
+    return uvloop.new_event_loop()
+
 
 def wall_clock_ms() -> int:
     return time.time_ns() // 1_000_000

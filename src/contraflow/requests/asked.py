@@ -12,7 +12,14 @@ from contraflow.domain.instruction import Labels, Timing
 from contraflow.wire import canonical
 
 K = TypeVar("K", bound=Keyed)
-UNASKED = ("key", "fingerprint", "line", "timing")  # No part of what is asked for.
+UNASKED = (
+    "key",
+    "fingerprint",
+    "line",
+    "timing",
+    "owner",
+    "nonce",
+)  # No part of what is asked for.
 LABELS = msgspec.json.Decoder(Labels)
 
 
@@ -20,10 +27,12 @@ def fingerprinted(route: str, command: K, **instead: object) -> K:
     """With the fingerprint of the route and every business field.
 
     What was not given is left out, so that a field of a later version changes no old fingerprint;
-    and so is the door it came by, so that the same request may be repeated at another one.
+    and so is how it came: the same request may be repeated at another door, with another key and
+    from another address.
     """
     asked = {name: value for name, value in asdict(command).items() if name not in UNASKED}
-    asked["labels"] = canonical.encode(replace(LABELS.decode(command.labels), source="")).decode()
+    labels = replace(LABELS.decode(command.labels), source="", api_key="", address="", device="")
+    asked["labels"] = canonical.encode(labels).decode()
     asked = {name: value for name, value in (asked | instead).items() if is_given(value)}
     return replace(command, fingerprint=canonical.fingerprint({"route": route, **asked}))
 

@@ -13,12 +13,14 @@ from typing import Protocol
 from msgspec import Struct
 
 from contraflow.domain.cases import Case, Parked
-from contraflow.domain.commands import Command, Line
+from contraflow.domain.commands import Command, Line, Nonce
 from contraflow.domain.decision import Answer, Receipt
 from contraflow.domain.facts import BookedFact
 from contraflow.domain.instruction import Fence, Instruction
 from contraflow.domain.payment import Payment
 from contraflow.ledger.journal import Entry
+
+NONCE_KEPT_MS = 3_600_000  # Longer than a signature may be fresh, whatever the clocks say.
 
 
 class Record(Struct, frozen=True, gc=False):
@@ -43,6 +45,7 @@ class Loaded(Struct, frozen=True):
     holds: Collection[str]  # Scopes in which nothing is sent; all of them.
     quarantined: Collection[str]  # Object ids with an open case of that kind; all of them.
     lines: Mapping[Line, str]  # Answers that were given before.
+    nonces: Mapping[str, bytes] = {}  # Their digests, where they were used before.
 
 
 class Commit(Struct, frozen=True):
@@ -58,6 +61,8 @@ class Commit(Struct, frozen=True):
     holds: Sequence[tuple[str, bool]]
     lines: Sequence[tuple[Line, str]]
     answers: Sequence[Answer]  # Aligned with the commands; not stored.
+    nonces: Sequence[Nonce] = ()
+    references: Sequence[tuple[str, str]] = ()  # Of the merchant, with the tenant; object ids.
 
 
 class Contents(Struct, frozen=True):
@@ -151,6 +156,8 @@ class Store(Protocol):
 
 # What the doors may see: read only, as of now, while the engine writes.
 
+Place = tuple[int, str]  # A time in milliseconds and an id: where a list is.
+FAR = (2**62, "")  # Newer than everything.
 RECORDED = "recorded"  # Stands for the command of a payment that was made elsewhere.
 
 
@@ -191,6 +198,10 @@ class Views(Protocol):
 
     async def instruction(self, instruction_id: str) -> Instruction | None: ...
 
+    async def payments(self, payment_ids: Collection[str]) -> Mapping[str, Payment]: ...
+
+    async def instructions(self, instruction_ids: Collection[str]) -> Mapping[str, Instruction]: ...
+
     async def at_rest(self, instruction_ids: Sequence[str]) -> list[str]:
         """Those of them that have come to their end, or to a person."""
         ...
@@ -210,6 +221,30 @@ class Views(Protocol):
         count_max: int = 100,
     ) -> list[Instruction]:
         """By id, from behind `after`; an empty word stands for all."""
+        ...
+
+    async def payments_before(
+        self, tenant: str, before: Place | None, since: int, count_max: int
+    ) -> list[Payment]:
+        """The newest first, from behind a place or from the newest, none older than `since`."""
+        ...
+
+    async def instructions_before(
+        self, tenant: str, before: Place | None, since: int, count_max: int
+    ) -> list[Instruction]:
+        """Likewise, by when they were asked for."""
+        ...
+
+    async def named(self, reference: str, count_max: int) -> list[str]:
+        """Ids of what a merchant calls so; `reference` begins with its tenant."""
+        ...
+
+    async def events_after(self, position: int, count_max: int) -> list[tuple[int, Record]]:
+        """Of all, in the order of the feed, without their entries."""
+        ...
+
+    async def last_position(self) -> int:
+        """Of the feed; 0 while it is empty."""
         ...
 
     async def in_attention(self, tenant: str = "") -> list[Instruction]:
@@ -249,3 +284,44 @@ class Views(Protocol):
         ...
 
     async def contents(self) -> Contents: ...
+
+
+# Who may call. Beside the business: nothing here says what became of money.
+
+
+class ApiKey(Struct, frozen=True, kw_only=True):
+    """As it is kept: who knows the database cannot call with it. Times are milliseconds UTC."""
+
+    key_id: str
+    tenant: str
+    name: str
+    mode: str  # `test` or `live`: which channels it reaches.
+    hint: str  # How it begins, to know it again.
+    sha256: bytes
+    scopes: tuple[str, ...]
+    merchant: str  # Only this one's objects; empty for all of the tenant.
+    networks: tuple[str, ...]  # From where it may call; empty for everywhere.
+    algorithm: str  # Of the signature that its money calls need; empty for none.
+    material: bytes  # A public key, or a sealed secret.
+    created_at: int
+    expires_at: int | None
+    revoked_at: int | None
+
+    def __repr__(self) -> str:
+        return f"ApiKey({self.key_id}, ***)"
+
+
+class Keys(Protocol):
+    async def find(self, sha256: bytes) -> ApiKey | None: ...
+
+    async def list_keys(self, tenant: str) -> list[ApiKey]:
+        """The oldest first."""
+        ...
+
+    async def add(self, key: ApiKey) -> None: ...
+
+    async def expire(self, tenant: str, key_id: str, at: int) -> None:
+        """Not later than it would anyway."""
+        ...
+
+    async def revoke(self, tenant: str, key_id: str, at: int) -> None: ...

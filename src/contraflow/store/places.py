@@ -13,9 +13,12 @@ from contraflow.store.postgres_address import SCHEMES, refuse_bad_address, refus
 from contraflow.store.postgres_opening import open_store as open_server
 from contraflow.store.postgres_opening import open_views as look_into_server
 from contraflow.store.postgres_schema import migrate as migrate_server
+from contraflow.store.postgres_shelf import open_shelf as open_server_shelf
 from contraflow.store.postgres_trouble import ConnectionLost, TryAgain
+from contraflow.store.shelf import Shelf
 from contraflow.store.sqlite import migrate_file
 from contraflow.store.sqlite import open_store as open_file
+from contraflow.store.sqlite_shelf import open_shelf as open_file_shelf
 from contraflow.store.sqlite_views import open_views as look_into_file
 
 
@@ -67,6 +70,18 @@ async def open_views(database: str) -> Views:
         return look_into_file(database)
     with _usable("database", database):
         return await look_into_server(database)
+
+
+async def open_shelf(database: str, clock: Callable[[], int]) -> Shelf:
+    """The rows beside the business, also while others work on the database.
+
+    Raises SettingInvalid, SchemaUnknown or StoreUnwritable.
+    """
+    refuse_bad_address("database", database)
+    if not is_server(database):
+        return open_file_shelf(database, clock)
+    with _usable("database", database):
+        return await open_server_shelf(database)
 
 
 @contextmanager

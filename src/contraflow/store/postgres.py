@@ -21,7 +21,7 @@ from contraflow.domain.instruction import Fence, Instruction
 from contraflow.domain.payment import Payment
 from contraflow.errors import BatchRefused, StoreUnwritable
 from contraflow.ledger.journal import Entry
-from contraflow.store import Commit, Contents, Loaded, Record
+from contraflow.store import NONCE_KEPT_MS, Commit, Contents, Loaded, Record
 from contraflow.store import postgres_statements as sql
 from contraflow.store.postgres_clock import ROUND_TRIP_MS_MAX, ServerClock
 from contraflow.store.postgres_contents import contents_of
@@ -139,6 +139,7 @@ class PostgresStore:
             with suppress(StoreUnwritable):
                 async with self._looking() as connection:
                     await connection.execute(sql.FORGET_MARKERS)
+                    await connection.execute(sql.FORGET_NONCES, self.now() - NONCE_KEPT_MS)
 
     # What the loops ask for.
 

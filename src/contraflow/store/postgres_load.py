@@ -58,6 +58,7 @@ async def load(
     facts = await _among(connection, sql.FACTS, reach.fact_ids)
     cases = await _cases(connection, reach, instructions)
     lines = await _lines(connection, reach.lines)
+    nonces = dict(await _among(connection, sql.NONCES, reach.nonces))
     asked_at = clock.monotonic()
     around = await connection.fetchrow(sql.SURROUNDINGS)
     refuse_forgetting(around["unsafe"])
@@ -74,6 +75,7 @@ async def load(
         holds=set(around["holds"]),
         quarantined=set(around["quarantined"]),
         lines=lines,
+        nonces=nonces,
     )
     return Found(loaded, payment_versions, instruction_versions), around["block"]
 

@@ -13,6 +13,28 @@ from contraflow.store.postgres_statements import (
 
 PAYMENT = f"SELECT {PAYMENT_ROW} FROM payment WHERE payment_id = $1"
 INSTRUCTION = f"SELECT {INSTRUCTION_ROW} FROM instruction WHERE instruction_id = $1"
+PAYMENTS = f"SELECT {PAYMENT_ROW} FROM payment WHERE payment_id = ANY($1)"
+INSTRUCTIONS = f"SELECT {INSTRUCTION_ROW} FROM instruction WHERE instruction_id = ANY($1)"
+PAYMENTS_BEFORE = f"""
+SELECT {PAYMENT_ROW} FROM payment
+WHERE split_part(payment_id, '/', 1) COLLATE "C" = $1 AND created_at >= $4
+  AND (created_at, payment_id) < ($2, $3)
+ORDER BY created_at DESC, payment_id DESC LIMIT $5
+"""
+INSTRUCTIONS_BEFORE = f"""
+SELECT {INSTRUCTION_ROW} FROM instruction
+WHERE split_part(instruction_id, '/', 1) COLLATE "C" = $1 AND requested_at >= $4
+  AND (requested_at, instruction_id) < ($2, $3)
+ORDER BY requested_at DESC, instruction_id DESC LIMIT $5
+"""
+NAMED = """
+SELECT object_id FROM merchant_reference WHERE reference = $1 ORDER BY object_id LIMIT $2
+"""
+EVENTS_AFTER = """
+SELECT feed.position, object_id, sequence, body FROM feed JOIN event USING (event_id)
+WHERE feed.position > $1 ORDER BY feed.position LIMIT $2
+"""
+LAST_POSITION = "SELECT coalesce(max(position), 0) FROM feed"
 AT_REST = """
 SELECT instruction_id FROM instruction
 WHERE instruction_id = ANY($1) AND (final_at IS NOT NULL OR state = 'attention')

@@ -41,6 +41,10 @@ async def save(
     await write(connection, sql.PARK, sorted(_parked(each) for each in commit.parked))
     for scope, is_on in commit.holds:
         await connection.execute(sql.HOLD if is_on else sql.UNHOLD, scope)
+    await write(connection, sql.INSERT_REFERENCE, sorted(commit.references))
+    now = found.loaded.now
+    nonces = sorted((each.nonce_id, each.digest, now) for each in commit.nonces)
+    await write(connection, sql.INSERT_NONCE, nonces)
     lines = [(line.source, line.number, answer) for line, answer in commit.lines]
     await write(connection, sql.INSERT_LINE, sorted(lines))
     return await _save_records(connection, commit.records, place)

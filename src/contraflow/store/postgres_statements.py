@@ -40,6 +40,11 @@ ROLLBACK = "ROLLBACK"
 KILL = "INSERT INTO commit_marker (batch_id, is_dead) VALUES ($1, true) ON CONFLICT DO NOTHING"
 IS_DEAD = "SELECT is_dead FROM commit_marker WHERE batch_id = $1"
 # A bounded number, passing over those that another process is removing.
+FORGET_NONCES = """
+DELETE FROM nonce WHERE nonce_id = ANY(ARRAY(
+    SELECT nonce_id FROM nonce WHERE seen_at < $1
+    ORDER BY seen_at LIMIT 2000 FOR UPDATE SKIP LOCKED))
+"""
 FORGET_MARKERS = """
 DELETE FROM commit_marker WHERE batch_id = ANY(ARRAY(
     SELECT batch_id FROM commit_marker WHERE written_at < clock_timestamp() - interval '7 days'
@@ -97,6 +102,7 @@ FACTS = f"SELECT {FACT_ROW} FROM fact WHERE fact_id = ANY($1)"
 CASES = f"""
 SELECT {CASE_ROW} FROM operator_case WHERE case_id = ANY($1) OR object_id = ANY($2)
 """
+NONCES = "SELECT nonce_id, digest FROM nonce WHERE nonce_id = ANY($1)"
 LINES = """
 SELECT source, number, answer FROM unnest($1::text[], $2::bigint[]) AS wanted (source, number)
 JOIN line USING (source, number)
@@ -157,6 +163,8 @@ FROM {columns("tn" + INSTRUCTION[13:])} AS new (instruction_id, version, state, 
 WHERE instruction.instruction_id = new.instruction_id AND instruction.version = new.version
 """
 INSERT_OLD_NUMBER = f"INSERT INTO old_number SELECT * FROM {columns('tt')}"
+INSERT_REFERENCE = f"INSERT INTO merchant_reference SELECT * FROM {columns('tt')}"
+INSERT_NONCE = f"INSERT INTO nonce SELECT * FROM {columns('tyn')}"
 INSERT_RECEIPT = f"INSERT INTO receipt SELECT * FROM {columns('tyy')}"
 INSERT_EVENT = f"""
 INSERT INTO event (event_id, object_id, sequence, body) SELECT * FROM {columns("ntny")}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -14,7 +14,7 @@ from contraflow.domain.decision import Receipt
 from contraflow.domain.instruction import Instruction
 from contraflow.domain.payment import Payment
 from contraflow.errors import StoreUnwritable
-from contraflow.store import Contents, Finished, Record, Sent, Window
+from contraflow.store import FAR, Contents, Finished, Place, Record, Sent, Window
 from contraflow.store import postgres_questions as ask
 from contraflow.store.postgres import records_of
 from contraflow.store.postgres_contents import contents_of
@@ -40,6 +40,12 @@ class PostgresViews:
         rows = await self._rows(ask.INSTRUCTION, instruction_id)
         return instructions_of(rows).get(instruction_id)
 
+    async def payments(self, payment_ids: Collection[str]) -> Mapping[str, Payment]:
+        return payments_of(await self._rows(ask.PAYMENTS, list(payment_ids)))
+
+    async def instructions(self, instruction_ids: Collection[str]) -> Mapping[str, Instruction]:
+        return instructions_of(await self._rows(ask.INSTRUCTIONS, list(instruction_ids)))
+
     async def at_rest(self, instruction_ids: Sequence[str]) -> list[str]:
         return [row[0] for row in await self._rows(ask.AT_REST, list(instruction_ids))]
 
@@ -59,6 +65,28 @@ class PostgresViews:
         start = max(after, f"{tenant}/")
         bindings = (start, f"{tenant}0", state, kind, channel, count_max)
         return list(instructions_of(await self._rows(ask.LIST_INSTRUCTIONS, *bindings)).values())
+
+    async def payments_before(
+        self, tenant: str, before: Place | None, since: int, count_max: int
+    ) -> list[Payment]:
+        bindings = (tenant, *(before or FAR), since, count_max)
+        return list(payments_of(await self._rows(ask.PAYMENTS_BEFORE, *bindings)).values())
+
+    async def instructions_before(
+        self, tenant: str, before: Place | None, since: int, count_max: int
+    ) -> list[Instruction]:
+        bindings = (tenant, *(before or FAR), since, count_max)
+        return list(instructions_of(await self._rows(ask.INSTRUCTIONS_BEFORE, *bindings)).values())
+
+    async def named(self, reference: str, count_max: int) -> list[str]:
+        return [row[0] for row in await self._rows(ask.NAMED, reference, count_max)]
+
+    async def events_after(self, position: int, count_max: int) -> list[tuple[int, Record]]:
+        rows = await self._rows(ask.EVENTS_AFTER, position, count_max)
+        return [(p, Record(i, n, body)) for p, i, n, body in rows]
+
+    async def last_position(self) -> int:
+        return int((await self._rows(ask.LAST_POSITION))[0][0])
 
     async def in_attention(self, tenant: str = "") -> list[Instruction]:
         return list(instructions_of(await self._rows(ask.IN_ATTENTION, tenant)).values())

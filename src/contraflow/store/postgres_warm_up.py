@@ -20,6 +20,7 @@ READING = (
     sql.FACTS,
     sql.CASES,
     sql.LINES,
+    sql.NONCES,
     sql.SURROUNDINGS,
     sql.CLAIM,
 )
@@ -38,6 +39,8 @@ WRITING = (
     sql.HOLD,
     sql.UNHOLD,
     sql.INSERT_LINE,
+    sql.INSERT_REFERENCE,
+    sql.INSERT_NONCE,
     sql.INSERT_EVENT,
     sql.INSERT_ENTRY,
     sql.OPEN_ACCOUNTS,

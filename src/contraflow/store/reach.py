@@ -56,6 +56,7 @@ class Reach(Struct, frozen=True):
     fact_ids: list[str]
     case_ids: list[str]
     lines: list[Line]
+    nonces: list[str]
 
 
 def reach_of(commands: Sequence[Command]) -> Reach:
@@ -78,6 +79,7 @@ def reach_of(commands: Sequence[Command]) -> Reach:
         fact_ids=fact_ids,
         case_ids=_case_ids(by_kind),
         lines=_lines(by_kind),
+        nonces=_nonces(by_kind),
     )
 
 
@@ -174,4 +176,13 @@ def _lines(by_kind: ByKind) -> list[Line]:
         for kind in KEYED
         for command in by_kind.get(kind, ())
         if command.line is not None
+    ]
+
+
+def _nonces(by_kind: ByKind) -> list[str]:
+    return [
+        command.nonce.nonce_id
+        for kind in KEYED
+        for command in by_kind.get(kind, ())
+        if command.nonce is not None
     ]

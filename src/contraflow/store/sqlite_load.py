@@ -55,6 +55,7 @@ def load(connection: apsw.Connection, now: int, commands: Sequence[Command]) -> 
         holds={row[0] for row in connection.execute(sql.HOLDS)},
         quarantined={row[0] for row in connection.execute(sql.QUARANTINED)},
         lines=_lines(connection, reach.lines),
+        nonces=dict(_among(connection, sql.NONCES, reach.nonces)),
     )
     return Found(loaded, payment_versions, instruction_versions)
 

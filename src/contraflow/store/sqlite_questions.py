@@ -12,6 +12,32 @@ PRAGMA cache_size = -16384;
 
 PAYMENT = "SELECT * FROM payment WHERE payment_id = ?"
 INSTRUCTION = "SELECT * FROM instruction WHERE instruction_id = ?"
+PAYMENTS = """
+SELECT payment.* FROM json_each(?) AS wanted CROSS JOIN payment ON payment_id = wanted.value
+"""
+INSTRUCTIONS = """
+SELECT instruction.* FROM json_each(?) AS wanted
+CROSS JOIN instruction ON instruction_id = wanted.value
+"""
+PAYMENTS_BEFORE = """
+SELECT * FROM payment INDEXED BY payment_time
+WHERE substr(payment_id, 1, instr(payment_id, '/')) = ?1 AND created_at >= ?4
+  AND (created_at, payment_id) < (?2, ?3)
+ORDER BY created_at DESC, payment_id DESC LIMIT ?5
+"""
+INSTRUCTIONS_BEFORE = """
+SELECT * FROM instruction INDEXED BY instruction_time
+WHERE substr(instruction_id, 1, instr(instruction_id, '/')) = ?1 AND requested_at >= ?4
+  AND (requested_at, instruction_id) < (?2, ?3)
+ORDER BY requested_at DESC, instruction_id DESC LIMIT ?5
+"""
+NAMED = """
+SELECT object_id FROM merchant_reference WHERE reference = ? ORDER BY object_id LIMIT ?
+"""
+EVENTS_AFTER = """
+SELECT position, object_id, sequence, body FROM event WHERE position > ? ORDER BY position LIMIT ?
+"""
+LAST_POSITION = "SELECT coalesce(max(position), 0) FROM event"
 AT_REST = """
 SELECT instruction_id FROM json_each(?) AS wanted
 CROSS JOIN instruction ON instruction_id = wanted.value

@@ -9,7 +9,8 @@ from typing import Any
 import apsw
 from msgspec.structs import astuple
 
-from contraflow.store import Commit, Record
+from contraflow.domain.commands import Nonce
+from contraflow.store import NONCE_KEPT_MS, Commit, Record
 from contraflow.store import sqlite_statements as sql
 from contraflow.store.rows import Found, Row, row_of_parked
 
@@ -27,6 +28,9 @@ def save(connection: apsw.Connection, commit: Commit, found: Found) -> None:
     write(connection, sql.PARK, [row_of_parked(parked) for parked in commit.parked])
     for scope, is_on in commit.holds:
         connection.execute(sql.HOLD if is_on else sql.UNHOLD, (scope,))
+    write(connection, sql.INSERT_REFERENCE, commit.references)
+    if commit.nonces:
+        _save_nonces(connection, commit.nonces, found.loaded.now)
     lines = [(line.source, line.number, answer) for line, answer in commit.lines]
     write(connection, sql.INSERT_LINE, lines)
 
@@ -91,6 +95,11 @@ def _save_records(connection: apsw.Connection, records: Sequence[Record]) -> Non
     write(connection, sql.INSERT_ENTRY, entries)
     balances = [(account, currency, minor) for (account, currency), minor in sorted(sums.items())]
     write(connection, sql.ADD_TO_BALANCE, balances)
+
+
+def _save_nonces(connection: apsw.Connection, nonces: Sequence[Nonce], now: int) -> None:
+    write(connection, sql.INSERT_NONCE, [(each.nonce_id, each.digest, now) for each in nonces])
+    connection.execute(sql.FORGET_NONCES, (now - NONCE_KEPT_MS, 2 * len(nonces)))
 
 
 def _save_facts(connection: apsw.Connection, commit: Commit, found: Found) -> None:

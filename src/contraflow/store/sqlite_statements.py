@@ -83,6 +83,9 @@ LINES = """
 SELECT line.* FROM json_each(?) AS wanted
 CROSS JOIN line ON line.source = wanted.value ->> 0 AND line.number = wanted.value ->> 1
 """
+NONCES = """
+SELECT nonce_id, digest FROM json_each(?) AS wanted CROSS JOIN nonce ON nonce_id = wanted.value
+"""
 HOLDS = "SELECT scope FROM hold ORDER BY scope"
 QUARANTINED = """
 SELECT object_id FROM operator_case WHERE kind = 'quarantined' AND closed_at IS NULL
@@ -117,6 +120,13 @@ WHERE instruction_id = ?1 AND version = ?32
 """
 RENUMBER = "UPDATE instruction SET number = ?, generation = ? WHERE instruction_id = ?"
 INSERT_OLD_NUMBER = "INSERT INTO old_number VALUES (?, ?)"
+INSERT_REFERENCE = "INSERT INTO merchant_reference VALUES (?, ?)"
+INSERT_NONCE = "INSERT INTO nonce VALUES (?, ?, ?)"
+# As many go as come, and more; of those whose signature is long stale.
+FORGET_NONCES = """
+DELETE FROM nonce WHERE nonce_id IN (
+    SELECT nonce_id FROM nonce WHERE seen_at < ? ORDER BY seen_at LIMIT ?)
+"""
 INSERT_RECEIPT = "INSERT INTO receipt VALUES (?, ?, ?)"
 INSERT_EVENT = "INSERT INTO event VALUES (?, ?, ?, ?)"
 INSERT_ENTRY = "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?)"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,13 @@ from contraflow.domain.decision import Receipt
 from contraflow.domain.instruction import Instruction
 from contraflow.domain.payment import Payment
 from contraflow.ledger.journal import Entry
-from contraflow.store import Contents, Finished, Record, Sent, Window
+from contraflow.store import FAR, Contents, Finished, Place, Record, Sent, Window
 from contraflow.store import sqlite_questions as ask
 from contraflow.store.rows import cases_of, instructions_of, payments_of
 from contraflow.store.schema import assert_current
 from contraflow.store.sqlite import OPEN, refuse_old_library
 from contraflow.store.sqlite_contents import contents_of
+from contraflow.store.sqlite_load import as_json
 from contraflow.store.sqlite_trouble import in_our_words
 
 
@@ -49,6 +50,12 @@ class SqliteViews:
     async def instruction(self, instruction_id: str) -> Instruction | None:
         return instructions_of(self._rows(ask.INSTRUCTION, instruction_id)).get(instruction_id)
 
+    async def payments(self, payment_ids: Collection[str]) -> Mapping[str, Payment]:
+        return payments_of(self._rows(ask.PAYMENTS, as_json(payment_ids)))
+
+    async def instructions(self, instruction_ids: Collection[str]) -> Mapping[str, Instruction]:
+        return instructions_of(self._rows(ask.INSTRUCTIONS, as_json(instruction_ids)))
+
     async def at_rest(self, instruction_ids: Sequence[str]) -> list[str]:
         wanted = msgspec.json.encode(list(instruction_ids)).decode()
         return [row[0] for row in self._rows(ask.AT_REST, wanted)]
@@ -71,6 +78,28 @@ class SqliteViews:
         start = max(after, f"{tenant}/")
         bindings = (start, f"{tenant}0", state, kind, channel, count_max)
         return list(instructions_of(self._rows(ask.LIST_INSTRUCTIONS, *bindings)).values())
+
+    async def payments_before(
+        self, tenant: str, before: Place | None, since: int, count_max: int
+    ) -> list[Payment]:
+        bindings = (f"{tenant}/", *(before or FAR), since, count_max)
+        return list(payments_of(self._rows(ask.PAYMENTS_BEFORE, *bindings)).values())
+
+    async def instructions_before(
+        self, tenant: str, before: Place | None, since: int, count_max: int
+    ) -> list[Instruction]:
+        bindings = (f"{tenant}/", *(before or FAR), since, count_max)
+        return list(instructions_of(self._rows(ask.INSTRUCTIONS_BEFORE, *bindings)).values())
+
+    async def named(self, reference: str, count_max: int) -> list[str]:
+        return [row[0] for row in self._rows(ask.NAMED, reference, count_max)]
+
+    async def events_after(self, position: int, count_max: int) -> list[tuple[int, Record]]:
+        rows = self._rows(ask.EVENTS_AFTER, position, count_max)
+        return [(p, Record(i, n, body)) for p, i, n, body in rows]
+
+    async def last_position(self) -> int:
+        return int(self._rows(ask.LAST_POSITION)[0][0])
 
     async def in_attention(self, tenant: str = "") -> list[Instruction]:
         """What waits for a person's decision, the nearest deadline first; of all without a name."""

@@ -154,6 +154,8 @@ async def fill(store: Store) -> None:
         parked=[PARKED],
         holds=[("channel:rail", True)],
         lines=[(Line("file", 1), "ok")],
+        nonces=[c.Nonce("key_1/nonce", bytes(32))],
+        references=[("acme/order 7", "acme/ref_1")],
     )
     assert len(await store.undelivered("sink", 9)) == 1
     await store.advance("sink", 0)
