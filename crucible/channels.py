@@ -28,6 +28,7 @@ from crucible.book import Book, read_book
 from crucible.campaign import DEADLOCKS, Keep, Verdict, ask_database, ready, say
 from crucible.checker import figures_of, judge, show
 from crucible.counter import LOST, Counter, Reply
+from crucible.dialect import Keys, letter_of
 from crucible.door import Door, NoAnswer
 from crucible.evidence import Evidence, Export, Told, read_export
 from crucible.fleet import ROOT, Fleet
@@ -59,7 +60,7 @@ HASTY_MS, PATIENT_MS = 2_000, 35_000  # Until it gives up a reply: too soon for 
 PAYMENTS = 200  # Of each channel; each is refunded again and again, a little.
 LOAD_SHARE, PER_S_MAX = 0.6, 250.0  # Of what the engine can do; so much is enough for anybody.
 RUSH_AT_ONCE = 64
-WAITS_EVERY, WAITS_S = 10, 3.0  # Some clients want to hear of the end.
+WAITS_EVERY, WAITS_S = 10, 3  # Some clients want to hear of the end.
 ANSWER_WITHIN_S, AGAIN_S = 20.0, 0.5
 
 NEVER = 1 << 62  # The end of what did not come to a good one.
@@ -86,7 +87,7 @@ def run_channels(plan: Plan, keep: Keep = Keep.ON_FAILURE) -> Verdict:
     folder.chmod(0o711)  # The database runs as somebody else.
     fleet, is_over = fleet_of(folder, plan), False
     try:
-        verdict = asyncio.run(Campaign(fleet, plan, Clients(fleet.doors[0])).run())
+        verdict = asyncio.run(Campaign(fleet, plan, Clients(fleet.doors[0], fleet.api_keys)).run())
         is_over = verdict.is_good
     finally:
         fleet.end()
@@ -121,16 +122,19 @@ def fleet_of(folder: Path, plan: Plan) -> Fleet:
 @dataclass(slots=True)
 class Clients:
     port: int
+    keys_file: Path  # Made when the fleet starts.
+    keys: Keys = field(init=False)
     told: Told = field(default_factory=Told)
     asked: dict[str, int] = field(default_factory=dict)  # When it was to be asked for, by key.
     idle: list[Door] = field(default_factory=list)
 
     async def record(self) -> None:
         """Payments that were captured elsewhere, for all that follows."""
+        self.keys = Keys.read(self.keys_file.read_text())
         for first in range(0, PAYMENTS, 10):
             numbers = range(first, first + 10)
-            wishes = (payment(name, number) for name in NAMES for number in numbers)
-            await asyncio.gather(*map(self.ask, wishes))
+            named = [f"{name}-{number}" for name in NAMES for number in numbers]
+            await asyncio.gather(*(self.ask(f"create-{each}", payment(each)) for each in named))
 
     async def rush(self, seconds: float) -> None:
         """As fast as they are answered."""
@@ -158,22 +162,22 @@ class Clients:
         key = f"{NAMES[place]}-{turn}-0"
         self.asked[key] = due
         fields = {"do": "refund", "payment": f"{NAMES[place]}-{turn % PAYMENTS}", "amount": 100}
-        wait = {} if turn % WAITS_EVERY else {"wait": WAITS_S}
-        await self.ask({**fields, **wait, "currency": "EUR", "key": key})
+        wait = {} if turn % WAITS_EVERY else {"prefer": f"wait={WAITS_S}"}
+        await self.ask(key, {**fields, **wait, "currency": "EUR"})
 
-    async def ask(self, fields: Mapping[str, object]) -> None:
+    async def ask(self, key: str, fields: Mapping[str, object]) -> None:
         """Until it is answered. Nobody is killed here, so once should be enough."""
-        key, body = str(fields["key"]), canonical(fields)
+        letter = letter_of(fields, key, self.keys)
         while True:
             door = self.idle.pop() if self.idle else Door(self.port)
             try:
-                said = await door.ask("/requests", body, within_s=ANSWER_WITHIN_S)
+                said = await door.ask(letter, within_s=ANSWER_WITHIN_S)
             except NoAnswer:
                 self.told.silence += 1
             else:
                 self.idle.append(door)
-                if said.status == 200:
-                    self.told.receipts[key].append(canonical(said.body["receipt"]))
+                if said.status in (201, 202) and said.receipt is not None:
+                    self.told.receipts[key].append(canonical(said.receipt))
                     return
                 self.told.odd.append({"key": key, "status": said.status, "said": said.body})
                 if said.status != 503:
@@ -181,9 +185,8 @@ class Clients:
             await asyncio.sleep(AGAIN_S)
 
 
-def payment(channel: str, number: int) -> dict[str, object]:
-    name = f"{channel}-{number}"
-    fields = {"do": "record", "key": f"create-{name}", "payment": name, "channel": channel}
+def payment(name: str) -> dict[str, object]:
+    fields = {"do": "record", "payment": name, "channel": name.rpartition("-")[0]}
     return {**fields, "amount": 10**9, "currency": "EUR", "instrument": "tok"}
 
 

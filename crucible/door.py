@@ -7,6 +7,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from crucible.dialect import Letter
+
 HOST = "127.0.0.1"
 
 
@@ -18,6 +20,13 @@ class NoAnswer(Exception):
 class Said:
     status: int
     body: dict[str, Any]
+    is_replayed: bool = False
+
+    @property
+    def receipt(self) -> dict[str, Any] | None:
+        """Of an acknowledgement: a success, or a refusal that is kept."""
+        found = self.body.get("receipt")
+        return found if isinstance(found, dict) else None
 
 
 class Door:
@@ -28,11 +37,11 @@ class Door:
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
 
-    async def ask(self, path: str, body: bytes, *, within_s: float) -> Said:
+    async def ask(self, letter: Letter, *, within_s: float) -> Said:
         """Raises NoAnswer, and then the connection is gone."""
         try:
             async with asyncio.timeout(within_s):
-                return await self._ask(path, body)
+                return await self._ask(letter)
         except (OSError, EOFError, TimeoutError, ValueError) as error:
             self.close()
             raise NoAnswer(type(error).__name__) from error
@@ -45,15 +54,11 @@ class Door:
             self._writer.transport.abort()
         self._reader = self._writer = None
 
-    async def _ask(self, path: str, body: bytes) -> Said:
+    async def _ask(self, letter: Letter) -> Said:
         if self._reader is None or self._writer is None or self._reader.at_eof():
             self.close()
             self._reader, self._writer = await asyncio.open_connection(HOST, self.port)
-        head = (
-            f"POST {path} HTTP/1.1\r\nHost: {HOST}:{self.port}\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-        )
-        self._writer.write(head.encode() + body)
+        self._writer.write(letter.bytes())
         top = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         first, *lines = top.split("\r\n")
         headers = dict(line.lower().split(": ", 1) for line in lines if ": " in line)
@@ -61,4 +66,5 @@ class Door:
         if headers.get("connection") == "close":
             self.close()
         said = json.loads(content) if content else {}
-        return Said(int(first.split(" ")[1]), said if isinstance(said, dict) else {})
+        is_replayed = headers.get("idempotent-replayed") == "true"
+        return Said(int(first.split(" ")[1]), said if isinstance(said, dict) else {}, is_replayed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
@@ -85,6 +86,7 @@ class Fleet:
             self._ours(
                 "client",
                 *("--log", self.folder / f"client-{index}.log", "--ports", *self.doors),
+                *("--keys", self.api_keys),
                 *("--index", index, "--clients", plan.clients, "--workers", plan.workers),
                 *("--wishes", -(-plan.ops // plan.clients) or 10**9, "--seed", plan.seed),
                 *("--rail-factor", plan.rail_factor),
@@ -108,6 +110,10 @@ class Fleet:
     @property
     def book(self) -> Path:
         return self.folder / "bank.book"
+
+    @property
+    def api_keys(self) -> Path:
+        return self.folder / "keys.json"
 
     @property
     def feed(self) -> Path:
@@ -135,8 +141,21 @@ class Fleet:
         self.proxy.start()
         self.bank.start()
         self.ask("migrate", within_s=MIGRATE_WITHIN_S)
+        self._make_keys()
         for proc in self.engine:
             proc.start()
+
+    def _make_keys(self) -> None:
+        plain = json.loads(self.ask("keys", "create", "--json", within_s=MIGRATE_WITHIN_S))
+        how = ("--sign", "hmac-sha256", "--json")
+        signed = json.loads(self.ask("keys", "create", *how, within_s=MIGRATE_WITHIN_S))
+        told = {
+            "plain": plain["key"],
+            "signed": signed["key"],
+            "signed_id": signed["id"],
+            "secret": signed["signing_secret"],
+        }
+        self.api_keys.write_text(json.dumps(told))
 
     def end(self) -> None:
         """At once, whatever state it is in."""
@@ -177,7 +196,14 @@ class Fleet:
     def _environment(self) -> dict[str, str]:
         """The source goes before the package that is installed."""
         ours = {key: value for key, value in os.environ.items() if "CONTRAFLOW" not in key}
-        return {**ours, "PYTHONPATH": str(self.source)}
+        secret = self.folder / "secret"
+        if not secret.exists():
+            secret.write_text(secrets.token_hex(32))
+        return {
+            **ours,
+            "PYTHONPATH": str(self.source),
+            "CONTRAFLOW_SECRET_FILE": str(secret),
+        }
 
     def _write_settings(self, database: str) -> None:
         credentials = (

@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-from crucible.letters import CARD, RAIL, canonical
+from crucible.letters import CARD, RAIL
 
 CHANNELS = {"card": CARD, "rail": RAIL}
 HOT = 300  # Payments that are worked on at one time.
@@ -36,9 +36,6 @@ class Wish:
     name: str
     is_shared: bool  # Every client asks for it under the same key.
     fields: dict[str, Any]
-
-    def body(self, key: str) -> bytes:
-        return canonical({**self.fields, "key": key})
 
 
 def payment_name(number: int) -> str:
@@ -131,6 +128,6 @@ class Dreamer:
             share = self.chance.choice((0.05, 0.1, 0.2, 0.35, 0.6, 1.0))
             fields["amount"] = max(1, int(created["amount"] * share))
             fields["currency"] = created["currency"]
-        if self.chance.random() < 0.1:
-            fields["wait"] = self.chance.choice((0.1, 0.5))
+        if self.chance.random() < 0.2:
+            fields["prefer"] = self.chance.choice(("wait=1", "respond-async"))
         return fields

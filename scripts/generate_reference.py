@@ -42,7 +42,7 @@ def error_page() -> str:
         "A code is never renamed or reused.",
         table_of(("Code", "Meaning"), rows),
         "## Codes of the HTTP door",
-        "The door answers with these without having asked the rules; nothing was stored.",
+        "The door answers with these without having asked the rules.",
         table_of(("Code", "Meaning"), door_rows),
         "## Exceptions",
         "An `OperationalError` means that the world misbehaved; an `AssertionError` is our bug.",

@@ -110,7 +110,7 @@ class ErrorCode(enum.StrEnum):
 
 
 class DoorCode(enum.StrEnum):
-    """Why the HTTP door answered without asking the rules; nothing was stored."""
+    """Why the HTTP door answered without asking the rules."""
 
     BODY_INVALID = "body_invalid"
     """The body is no JSON of the expected form: RFC 8259 in UTF-8, every name once."""
@@ -168,6 +168,9 @@ class DoorCode(enum.StrEnum):
 
     INTERNAL = "internal"
     """Our own fault, which is in the log under the request's id; ask again with the same key."""
+
+    STATE_UNREADABLE = "state_unreadable"
+    """It was decided before and is kept, and its state cannot be read; ask again with its key."""
 
     ENDING = "ending"
     """The process is ending; another one, or the next, takes the same request."""

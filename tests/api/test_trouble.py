@@ -125,7 +125,7 @@ def test_it_is_told_also_where_the_database_cannot_be_read_right_after(at_door: 
 
         assert first in (201, 202)
         assert refund["receipt"]["decision"] == "accepted"
-        assert (again, problem["code"]) == (503, "store_unwritable")
+        assert (again, problem["code"]) == (503, "state_unreadable")
 
     at_door(work)
 

@@ -65,7 +65,7 @@ async def ask(
         )
     outcome = await outcome_of(desk, call, told)
     if needs_payment and outcome.payment is None:
-        outcome = replace(outcome, payment=await desk.views.payment(receipt.payment))
+        outcome = replace(outcome, payment=await payment_of(desk, told, receipt.payment))
     shape, location = show(outcome)
     headers["location"] = location
     return Answer(202 if outcome.is_moving else 201, shape, headers)
@@ -97,17 +97,34 @@ async def outcome_of(desk: Desk, call: Call, told: Told) -> Outcome:
     if isinstance(fresh, Accepted) and not any(i.is_fallback for i in fresh.instructions):
         ended = await until_rest(desk, call, fresh.instructions)
         return _outcome(told, ended, None)
-    if wait_s:
-        ids = [leg.id for leg in RECEIPT.decode(told.receipt.body).legs]
-        await rest_or_end(desk, call, ids)
     try:
+        if wait_s:
+            ids = [leg.id for leg in RECEIPT.decode(told.receipt.body).legs]
+            await rest_or_end(desk, call, ids)
         standing = await standing_of(desk.views, told)
     except OperationalError as error:
-        # It is decided and kept: only the look at it has failed.
         desk.parts.counts["views_lost"] += 1
-        raise Problem(503, DoorCode.STORE_UNWRITABLE, headers={"retry-after": "1"}) from error
+        if isinstance(fresh, Accepted):
+            return _outcome(told, fresh.instructions, fresh.payment)
+        raise unreadable() from error
     is_moving = bool(standing.moving)
     return Outcome(told.receipt.body, standing.instructions, standing.payment, is_moving)
+
+
+async def payment_of(desk: Desk, told: Told, payment_id: str) -> Payment | None:
+    """As of now; where that cannot be read, as it was decided."""
+    try:
+        return await desk.views.payment(payment_id)
+    except OperationalError as error:
+        desk.parts.counts["views_lost"] += 1
+        if isinstance(told.decision, Accepted):
+            return told.decision.payment
+        raise unreadable() from error
+
+
+def unreadable() -> Problem:
+    """It is decided and kept: only the look at it has failed."""
+    return Problem(503, DoorCode.STATE_UNREADABLE, headers={"retry-after": "1"})
 
 
 def _outcome(told: Told, instructions: tuple[Instruction, ...], payment: Payment | None) -> Outcome:
