@@ -28,6 +28,7 @@ Outcome = Answer | StoreUnwritable
 
 
 def start(parts: Parts) -> None:
+    parts.is_working = True
     listen(parts)
     for loop in (commit_loop, dispatch_loop, notify_loop):
         parts.runtime.spawn(loop(parts))

@@ -39,4 +39,5 @@ class Parts:
     in_flight: dict[str, Instruction] = field(default_factory=dict)  # Marked, and not answered.
     watchers: dict[str, list[Watcher]] = field(default_factory=dict)  # By instruction.
     is_watching_others: bool = False  # What other processes decide is looked for.
+    is_working: bool = False  # It sends and inquires itself, so that most ends are its own.
     counts: Counter[str] = field(default_factory=Counter)  # What no event tells.

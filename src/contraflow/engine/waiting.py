@@ -21,7 +21,7 @@ def watch(parts: Parts, instruction_id: str, watcher: Watcher) -> None:
     Watch, and then look whether it has. One that was decided in this process just now has not.
     """
     parts.watchers.setdefault(instruction_id, []).append(watcher)
-    if parts.is_watching_others:
+    if parts.is_watching_others and not parts.is_working:
         parts.watch_bell.ring()
 
 
