@@ -12,10 +12,10 @@ LOCK := $(UV) pip compile pyproject.toml --quiet --universal --python-version 3.
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check simulate mutants crucible bench reference format lock clean
+.PHONY: help setup demo test check simulate mutants crucible fuzz bench bench-http reference format lock clean
 
 help:  ## List what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY)  ## Make .venv from the locked packages (every other target does it when needed)
 
@@ -42,6 +42,13 @@ mutants: $(READY)  ## Plant bugs in copies; the simulation must find every one (
 crucible: $(READY)  ## Kill, pause and crowd whole processes (2 minutes; -m crucible --help has more)
 	$(BIN)/python -m crucible kill9 --short --json
 	$(BIN)/python -m crucible bank --short --json
+
+fuzz: $(READY)  ## Fuzz a live server by its own description; a planted defect must be found
+	$(BIN)/python scripts/fuzz_api.py $(ARGS)
+	$(BIN)/python scripts/fuzz_api.py --plant $(ARGS)
+
+bench-http: $(READY)  ## Measure what one refund costs over HTTP (minutes); ARGS=--quick is rougher
+	$(BIN)/python bench/over_http.py $(ARGS)
 
 bench: $(READY)  ## Measure what one refund costs (minutes); ARGS=--quick is a rougher look
 	$(BIN)/python bench/run.py $(ARGS)

@@ -43,10 +43,12 @@ def complaint(words: str) -> Problem:
     named = UNKNOWN.search(words) or MISSING.search(words) or FIELD.search(words)
     field = named[1] if named else ""
     where = FIELD.search(words)
-    if where and where is not named and where[1]:
+    if where and named and where.span() != named.span() and where[1]:
         field = f"{where[1]}.{field}"
     code = ErrorCode.FIELD_INVALID if field else DoorCode.BODY_INVALID
     if field in MONEY and not MISSING.search(words):
         code = ErrorCode.AMOUNT_INVALID
         words = "a whole number of minor units from 1 to 10^15 is needed"
+    if field.endswith("currency") and not MISSING.search(words):
+        words = "not a currency of ISO 4217"
     return Problem(400, code, words[:DETAIL_MAX], field=field)

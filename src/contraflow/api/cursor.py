@@ -26,7 +26,7 @@ def cursor_for(key: bytes, filters: bytes, place: object) -> str:
 
 def place_in(key: bytes, filters: bytes, cursor: str, shape: type[T]) -> T:
     """Raises Problem."""
-    problem = Problem(400, DoorCode.CURSOR_INVALID, "not given for these filters", field="cursor")
+    problem = Problem(404, DoorCode.CURSOR_INVALID, "not given for these filters", field="cursor")
     if len(cursor) > TEXT_MAX:
         raise problem
     try:

@@ -41,7 +41,11 @@ ENCODER = msgspec.json.Encoder()
 
 def application(desk: Desk, operations: Sequence[Operation]) -> Litestar:
     return Litestar(
-        route_handlers=[route_for(desk, operation) for operation in operations],
+        route_handlers=[
+            # First, or Litestar makes its own, which knows one method only.
+            *(options_for(path, operations) for path in sorted({o.path for o in operations})),
+            *(route_for(desk, operation) for operation in operations),
+        ],
         exception_handlers={HTTPException: _no_route},
         openapi_config=None,  # It is made of the operations; see openapi.py.
         logging_config=None,
@@ -56,6 +60,17 @@ def route_for(desk: Desk, operation: Operation) -> HTTPRouteHandler:
     path = operation.path.replace("}", ":str}")
     route = HTTPRouteHandler(path, http_method=HttpMethod(operation.method), name=operation.name)
     return route(act)
+
+
+def options_for(path: str, operations: Sequence[Operation]) -> HTTPRouteHandler:
+    """What may be done at an address."""
+    methods = sorted({o.method for o in operations if o.path == path} | {"OPTIONS"})
+
+    async def tell(request: Request[Any, Any, Any]) -> Response[bytes]:
+        headers = {**ALWAYS, "request-id": id_of(Asked(request.scope, request.receive))}
+        return Response(b"", status_code=204, headers=headers | {"allow": ", ".join(methods)})
+
+    return HTTPRouteHandler(path.replace("}", ":str}"), http_method=HttpMethod.OPTIONS)(tell)
 
 
 async def serve(desk: Desk, operation: Operation, request: Asked) -> Response[bytes]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from msgspec import Meta, Struct
+from msgspec import UNSET, Struct, UnsetType
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from contraflow.api.desk import Desk
@@ -19,14 +17,13 @@ from contraflow.requests.words import Currency, OptionalName
 from contraflow.store import Finished, Sent, Window
 
 DAY_MS = 24 * 3_600_000
-DAYS_MAX = 366
 
 
 class FiguresQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    since: Moment | None = None  # Else a day ago.
-    until: Annotated[Moment | None, Meta(description="Not included; else now.")] = None
+    since: Moment | UnsetType = UNSET  # Else a day ago.
+    until: Moment | UnsetType = UNSET  # Not included; else now.
     channel: OptionalName = ""
-    currency: Currency | None = None
+    currency: Currency | UnsetType = UNSET
 
 
 async def measure_reversals(desk: Desk, call: Call) -> Answer:
@@ -36,12 +33,9 @@ async def measure_reversals(desk: Desk, call: Call) -> Answer:
     if owner.merchant:
         raise Problem(403, DoorCode.FORBIDDEN, "the figures are of the whole tenant")
     now = desk.parts.store.now()
-    until = ms_of(query.until) or now + 1
-    since = ms_of(query.since)
-    since = until - DAY_MS if since is None else since
-    if not 0 <= since < until <= since + DAYS_MAX * DAY_MS:
-        detail = f"before `until`, by at most {DAYS_MAX} days"
-        raise Problem(400, DoorCode.PARAMETER_INVALID, detail, field="since")
+    until, since = ms_of(query.until), ms_of(query.since)
+    until = now + 1 if until is None else max(0, until)
+    since = max(0, until - DAY_MS if since is None else since)
     channels = owner.channels & {query.channel} if query.channel else owner.channels
     sent: list[Sent] = []
     finished: list[Finished] = []

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from contraflow.api.cursor import cursor_for, place_in
@@ -19,6 +20,7 @@ from contraflow.api.queries import (
     RefundQuery,
     ReversalQuery,
     ms_of,
+    or_none,
 )
 from contraflow.api.shapes import PaymentPage, ReversalPage, payment_shape, reversal_shape
 from contraflow.domain.ids import qualified
@@ -79,7 +81,7 @@ async def payments_page(desk: Desk, call: Call) -> Answer:
 
 async def reversals_page(desk: Desk, call: Call, kinds: Collection[Kind]) -> Answer:
     query: RefundQuery | ReversalQuery = call.query
-    if isinstance(query, ReversalQuery) and query.kind is not None:
+    if isinstance(query, ReversalQuery) and query.kind is not UNSET:
         kinds = frozenset({Kind(query.kind)})
     payment_id = qualified(call.tenant, query.payment) if query.payment else ""
     wish = InstructionWish(
@@ -103,8 +105,8 @@ def _common(query: ListQuery) -> dict[str, Any]:
     return {
         "channel": query.channel,
         "currency": query.currency or "",
-        "minor_min": query.amount_min,
-        "minor_max": query.amount_max,
+        "minor_min": or_none(query.amount_min),
+        "minor_max": or_none(query.amount_max),
         "since": ms_of(query.created_since),
         "until": ms_of(query.created_until),
         "reference": query.merchant_reference,

@@ -15,6 +15,7 @@ from contraflow.domain.ids import NAME_MAX
 from contraflow.engine.papers import ReceiptBody
 from contraflow.errors import ErrorCode
 
+PAIR = {"amount", "currency"}  # They come together, or not at all.
 REFS = "#/components/schemas/{name}"
 REF = re.compile(r"(?<=#/components/schemas/)\w+")
 KEY = {
@@ -40,6 +41,10 @@ def description_of(operations: Sequence[Operation]) -> dict[str, Any]:
     shapes = _shapes_of(operations)
     _, components = msgspec.json.schema_components(shapes, ref_template=REFS)
     schemas: dict[str, Any] = dict(components)
+    for schema in schemas.values():
+        optional = set(schema.get("properties", ())) - set(schema.get("required", ()))
+        if optional >= PAIR:
+            schema["dependentRequired"] = {"amount": ["currency"], "currency": ["amount"]}
     schemas = {shown(name): schema for name, schema in schemas.items()}
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
@@ -124,7 +129,7 @@ def refusals_of(operation: Operation) -> set[int]:
     found = {400, 431, 503}
     if operation.scope is not None:
         found |= {401, 403, 429}
-    if "{" in operation.path:
+    if "{" in operation.path or "cursor" in operation.query.__struct_fields__:
         found.add(404)
     if operation.body is not None or operation.takes:
         found |= {408, 413, 415}

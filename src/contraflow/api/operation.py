@@ -70,7 +70,7 @@ class Operation:
     about: str  # One sentence.
     scope: Scope | None = None  # None: nobody needs a key.
     body: type | None = None
-    query: type = NoQuery
+    query: type[Struct] = NoQuery
     answers: Mapping[int, Any] = field(default_factory=dict)
     is_money: bool = False  # Needs an idempotency key, and a signature where the key demands one.
     takes: Sequence[str] = ()  # Media types of a body that comes in chunks.

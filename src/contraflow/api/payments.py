@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from contraflow.api.asking import Outcome, ask
 from contraflow.api.desk import Desk
@@ -46,8 +46,8 @@ class PaymentWish(Wish, frozen=True, kw_only=True, forbid_unknown_fields=True, g
 class CaptureWish(Wish, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """Without an amount all that is authorised and free."""
 
-    amount: Amount | None = None
-    currency: Currency | None = None
+    amount: Amount | UnsetType = UNSET
+    currency: Currency | UnsetType = UNSET
 
 
 async def create_payment(desk: Desk, call: Call) -> Answer:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from contraflow.api.problem import Problem
 from contraflow.domain.money import AMOUNT_MINOR_MAX
@@ -17,6 +18,8 @@ from contraflow.requests.words import Currency, OptionalName
 T = TypeVar("T")
 LIMIT_MAX = 100
 QUERY_MAX = 4_000  # Characters of a whole query.
+NUMBERS = frozenset({"limit", "amount_min", "amount_max"})
+WHOLE = re.compile(r"0|[1-9][0-9]{0,18}")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Moment = Annotated[datetime, Meta(tz=True, description="RFC 3339, with its zone.")]
@@ -38,36 +41,36 @@ class PageQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 class ListQuery(PageQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
     channel: OptionalName = ""
-    currency: Currency | None = None
-    amount_min: Bound | None = None
-    amount_max: Bound | None = None
-    created_since: Moment | None = None
-    created_until: Moment | None = None  # That moment not included.
+    currency: Currency | UnsetType = UNSET
+    amount_min: Bound | UnsetType = UNSET
+    amount_max: Bound | UnsetType = UNSET
+    created_since: Moment | UnsetType = UNSET
+    created_until: Moment | UnsetType = UNSET  # That moment not included.
     merchant_reference: OptionalName = ""
     customer: Annotated[str, Meta(max_length=500)] = ""
 
 
 class PaymentQuery(ListQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    status: PaymentStatus | None = None
+    status: PaymentStatus | UnsetType = UNSET
     method: OptionalName = ""
 
 
 class RefundQuery(ListQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    status: ReversalStatus | None = None
+    status: ReversalStatus | UnsetType = UNSET
     payment: OptionalName = ""
-    expand: Literal["payment"] | None = None
+    expand: Literal["payment"] | UnsetType = UNSET
 
 
 class ReversalQuery(RefundQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    kind: Literal["close", "void", "refund"] | None = None
+    kind: Literal["close", "void", "refund"] | UnsetType = UNSET
 
 
 class ExpandPayment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    expand: Literal["reversals"] | None = None
+    expand: Literal["reversals"] | UnsetType = UNSET
 
 
 class ExpandReversal(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    expand: Literal["payment"] | None = None
+    expand: Literal["payment"] | UnsetType = UNSET
 
 
 def read_query(query: bytes, shape: type[T]) -> T:
@@ -77,9 +80,10 @@ def read_query(query: bytes, shape: type[T]) -> T:
         for name, value in _pairs(query):
             if name in told:
                 raise Problem(400, DoorCode.PARAMETER_INVALID, "it stands twice", field=name)
-            told[name] = value
+            # Not by msgspec, for which a number may be a moment, and `null` no value.
+            told[name] = int(value) if name in NUMBERS and WHOLE.fullmatch(value) else value
     try:
-        return msgspec.convert(told, shape, strict=False)
+        return msgspec.convert(told, shape)
     except msgspec.ValidationError as error:
         words = str(error)
         field = words.rpartition("`")[0].rpartition("`")[2].removeprefix("$.")
@@ -100,5 +104,10 @@ def _pairs(query: bytes) -> list[tuple[str, str]]:
     return pairs
 
 
-def ms_of(moment: datetime | None) -> int | None:
-    return None if moment is None else (moment - EPOCH) // timedelta(milliseconds=1)
+def ms_of(moment: datetime | UnsetType) -> int | None:
+    """None where it was not given; in a query nothing is null."""
+    return None if moment is UNSET else (moment - EPOCH) // timedelta(milliseconds=1)
+
+
+def or_none(value: T | UnsetType) -> T | None:
+    return None if value is UNSET else value

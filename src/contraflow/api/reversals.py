@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from contraflow.api.asking import Outcome, ask
 from contraflow.api.desk import Desk
@@ -38,8 +38,8 @@ class ReversalWish(Wish, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     """Without an amount all that is left of it."""
 
     payment: Name
-    amount: Amount | None = None
-    currency: Currency | None = None
+    amount: Amount | UnsetType = UNSET
+    currency: Currency | UnsetType = UNSET
 
 
 class CancelWish(Wish, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from contraflow.api.cursor import cursor_for, place_in
 from contraflow.api.desk import Desk
@@ -20,11 +20,11 @@ from contraflow.engine.views import time_text
 from contraflow.engine.webhook_endpoints import EndpointRefused, EndpointWish
 from contraflow.errors import DoorCode, ErrorCode
 from contraflow.requests.scopes import Scope
-from contraflow.requests.words import Metadata, Text
+from contraflow.requests.words import Metadata, Text, form
 from contraflow.store import Place
 
 DAY_S = 24 * 3_600
-EventType = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[a-z_.]+$(?!\n)")]
+EventType = Annotated[str, form("[a-z_.]+", 1, 64)]
 
 
 class EndpointBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -47,7 +47,7 @@ class ReplayBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All events from `since` to before `until`; `cursor` goes on where a step has ended."""
 
     since: Moment
-    until: Moment | None = None
+    until: Moment | UnsetType = UNSET
     cursor: Annotated[str, Meta(max_length=600)] = ""
 
 
@@ -56,7 +56,7 @@ class NothingBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class DeliveryQuery(PageQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    status: Literal["pending", "delivered", "failed", "canceled"] | None = None
+    status: Literal["pending", "delivered", "failed", "canceled"] | UnsetType = UNSET
 
 
 class EndpointShape(Struct, frozen=True, kw_only=True):
@@ -212,7 +212,7 @@ async def enabled_of(desk: Desk, call: Call) -> Endpoint:
 
 
 def refused(error: EndpointRefused) -> Problem:
-    status = 409 if error.field == "id" else 400
+    status = 409 if error.field == "id" else 422
     return Problem(status, ErrorCode.FIELD_INVALID, str(error), field=error.field)
 
 
@@ -265,6 +265,7 @@ OPERATIONS = (
         scope=Scope.WEBHOOKS_WRITE,
         body=EndpointBody,
         answers={201: EndpointShape},
+        refuses=(422,),
         example={"url": "https://shop.example/contraflow", "types": ["refund.succeeded"]},
     ),
     Operation(

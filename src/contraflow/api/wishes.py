@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from contraflow.api.operation import Call
 from contraflow.api.problem import Problem
@@ -75,12 +75,12 @@ def money(minor: int, currency: str) -> Money:
         raise Problem(400, error.code, words, field=field) from error
 
 
-def money_or_none(minor: int | None, currency: str | None) -> Money | None:
+def money_or_none(minor: int | UnsetType, currency: str | UnsetType) -> Money | None:
     """Raises Problem."""
-    if minor is None and currency is None:
+    if minor is UNSET and currency is UNSET:
         return None
-    if minor is None or currency is None:
-        missing = "amount" if minor is None else "currency"
+    if minor is UNSET or currency is UNSET:
+        missing = "amount" if minor is UNSET else "currency"
         detail = "amount and currency come together, or not at all"
         raise Problem(400, ErrorCode.FIELD_INVALID, detail, field=missing)
     return money(minor, currency)

@@ -24,6 +24,7 @@ from contraflow.engine.webhook_event import BODY
 from contraflow.engine.webhooks import Mailroom, delivery_of, fresh_delivery, wants
 from contraflow.errors import ContraflowError
 from contraflow.wire.webhook_signature import (
+    SECRETS_MAX,
     WebhookSecret,
     public_key_of,
     secret_from,
@@ -117,7 +118,8 @@ async def rotate(room: Mailroom, endpoint: Endpoint, overlap_ms: int) -> Made:
         if each.until is None or each.until > now
     ]
     fresh = sealed(room, endpoint.endpoint_id, secret)
-    changed = await change(room, endpoint, secrets=(fresh, *older))
+    newest_first = (fresh, *older)[:SECRETS_MAX]
+    changed = await change(room, endpoint, secrets=newest_first)
     return made(changed, secret)
 
 

@@ -167,6 +167,9 @@ def json_line(line: str) -> RefundLine | BadLine:
 
 
 def bad(error: msgspec.ValidationError) -> BadLine:
-    words = str(error)[:DETAIL_MAX]
+    words = str(error)
+    if words.endswith("`$.currency`"):
+        words = "currency: not a currency of ISO 4217"
+    words = words[:DETAIL_MAX]
     code = "amount_invalid" if "$.amount" in words else "field_invalid"
     return BadLine(f"{code}: {words}")
